@@ -1,0 +1,43 @@
+# One verb, one command. Everything works on a fresh clone: each target sets up what it needs.
+#   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
+#   make test          all checks and all tests                                   (ARGS=... go to pytest)
+#   make check         formatting, lint, types, import rules
+#   make lock          resolve requirements.lock again from pyproject.toml
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: setup demo test check format lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml scripts/setup.sh
+	PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/phonefarm demo $(if $(KEEP),--keep)
+
+check: setup
+	$(BIN)/ruff format --check phonefarm tests scripts
+	$(BIN)/ruff check phonefarm tests scripts
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest $(ARGS)
+
+format: setup
+	$(BIN)/ruff format phonefarm tests scripts
+	$(BIN)/ruff check --fix phonefarm tests scripts
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade -q -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output
