@@ -1,0 +1,1 @@
+"""Words: the bodies of the API (pydantic, in ``requests``) and the frozen values the rooms hand each other."""

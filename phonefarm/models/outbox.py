@@ -1,0 +1,41 @@
+"""Callbacks on their way out (contract section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CallbackState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DueCallback:
+    """An event to deliver. ``body`` is the exact bytes to sign and send; ``attempts`` were made before."""
+
+    event_id: str
+    process_id: str
+    sequence: int
+    url: str
+    body: bytes
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What came of one attempt.
+
+    ``state`` PENDING means try again after ``retry_in`` seconds; ``gone`` (410) kills the later events of
+    the process too. ``http_status`` None when no answer came; ``error`` is a name, never the answer's body.
+    """
+
+    event_id: str
+    process_id: str
+    state: CallbackState
+    http_status: int | None = None
+    error: str | None = None
+    retry_in: float | None = None
+    gone: bool = False
