@@ -1,0 +1,1 @@
+"""The state of one phone, and one function per Android command."""

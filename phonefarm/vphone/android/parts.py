@@ -1,0 +1,124 @@
+"""The small pieces that a phone's state is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from phonefarm.vphone.fs import FileSystem
+
+LATIN_IME = "com.google.android.inputmethod.latin/com.android.inputmethod.latin.LatinIME"
+ADB_IME = "com.android.adbkeyboard/.AdbIME"
+
+
+@dataclass(kw_only=True, slots=True)
+class Battery:
+    """``level`` in percent, ``temperature`` in tenths of a degree Celsius, ``plugged`` to USB or not."""
+
+    level: int = 85
+    temperature: int = 289
+    plugged: bool = True
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Take over level, temperature and plugged where given. Raises ``ValueError`` for a level outside 0 to 100."""
+        level = int(values.get("level", self.level))
+        if not 0 <= level <= 100:
+            raise ValueError(f"battery level {level} is not 0 to 100")
+        self.level = level
+        self.temperature = int(values.get("temperature", self.temperature))
+        self.plugged = bool(values.get("plugged", self.plugged))
+
+
+@dataclass(kw_only=True, slots=True)
+class Package:
+    """An installed app; ``activity`` is what its icon opens, empty when it has none."""
+
+    name: str
+    activity: str = ""
+    version_code: int = 1
+    version_name: str = "1.0"
+    system: bool = False
+    label: str = ""
+    colour: str = "#4a5260"
+    installed_at: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """Where its APK lies."""
+        if self.system:
+            return f"/system/app/{self.name}/{self.name}.apk"
+        return f"/data/app/~~A1b2C3d4E5f6==/{self.name}-Z9y8X7w6==/base.apk"
+
+
+def built_in_packages() -> dict[str, Package]:
+    """What a new phone carries."""
+    made = [
+        Package(name="android", system=True, version_code=34, version_name="14"),
+        Package(name="com.android.systemui", system=True),
+        Package(name="com.android.settings", system=True, activity=".Settings", label="Settings", colour="#5f6b7a"),
+        Package(name="com.android.shell", system=True),
+        Package(name="com.google.android.apps.nexuslauncher", system=True, activity=".NexusLauncherActivity"),
+        Package(name="com.google.android.inputmethod.latin", system=True),
+        Package(name="com.android.adbkeyboard"),
+        Package(
+            name="org.phonefarm.feed",
+            activity=".MainActivity",
+            version_code=142,
+            version_name="1.4.2",
+            label="Feed",
+            colour="#e0245e",
+        ),
+    ]
+    return {package.name: package for package in made}
+
+
+FAULTS: Mapping[str, object] = {
+    "popup": "",
+    "no_idle": False,
+    "null_root": False,
+    "blank_screen": False,
+    "disk_full": False,
+    "ime_absent": False,
+    "locked": False,
+    "thermal": 0,
+    "slow_ms": 0,
+    "crash_on_start": "",
+    "xml": "",
+}
+"""Faults and what switches them off. ``popup`` is the text of a dialog over the app, ``thermal`` a status of 0 to 6,
+``slow_ms`` extra time of every command, ``crash_on_start`` a package, ``xml`` a text that replaces UI dumps."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Faults:
+    """What is broken at the moment."""
+
+    fs: FileSystem
+    values: dict[str, object] = field(default_factory=lambda: dict(FAULTS))
+
+    def set(self, name: str, value: object = True) -> None:
+        """Switch one fault. Raises ``KeyError`` for a name that is none of ``FAULTS``."""
+        if name not in FAULTS:
+            raise KeyError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
+        self.values[name] = FAULTS[name] if value is False else value
+        self.fs.full = bool(self.values["disk_full"])
+
+    def on(self, name: str) -> bool:
+        """Is it switched on?"""
+        return bool(self.values[name])
+
+    def text(self, name: str) -> str:
+        """Its value as text."""
+        return str(self.values[name])
+
+    def number(self, name: str) -> int:
+        """Its value as a whole number; anything else counts as 0."""
+        value = self.values[name]
+        return int(value) if isinstance(value, int | float) else 0
+
+    def clear(self) -> None:
+        """Everything works again."""
+        self.values = dict(FAULTS)
+        self.fs.full = False
+
+
+Reboot = Callable[[str], object]

@@ -1,0 +1,1 @@
+"""The device side of the ADB protocol: packets, streams, the link, and the services that are opened over it."""
