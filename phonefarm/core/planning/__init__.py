@@ -1,0 +1,23 @@
+"""One planner a capability: valid inputs to the list of actions of one item.
+
+A plan is made again from the inputs whenever it is needed, so a planner must give the same actions, with the
+same indices, for the same inputs: an attempt goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from phonefarm.core.planning import keyword
+from phonefarm.models.action import Action
+from phonefarm.models.states import Capability
+
+Planner = Callable[[Mapping[str, Any]], tuple[Action, ...]]
+
+PLANNERS: Mapping[Capability, Planner] = {Capability.KEYWORD_WARMUP: keyword.plan}
+
+
+def plan(capability: Capability, inputs: Mapping[str, Any]) -> tuple[Action, ...]:
+    """The actions of one item of a process. KeyError for a capability that has no planner yet."""
+    return PLANNERS[capability](inputs)
