@@ -1,0 +1,168 @@
+"""App profiles: what an app's screens mean, as data.
+
+Theory of operation
+-------------------
+A profile is a YAML file checked against ``profiles/profile.schema.json`` and turned into frozen values once. It
+says how each screen is recognised, where facts stand, how steps are done and which popups may be dismissed. It
+holds selectors, and swipes in fractions of the screen; no pixel and no command, so a profile cannot make a phone do
+what the executor does not offer. Ids without a colon are of the profile's own package.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from phonefarm.devices.screen import Screen, Selector
+from phonefarm.errors import ConfigError
+
+_HOME = "profiles"
+_ROLES = ("feed", "search", "results", "player")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Swipe:
+    """From one point to another, in fractions of width and height, in ``milliseconds``."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    milliseconds: int = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """A text on the screen; ``strip`` is a mark before each of its words that is not part of them."""
+
+    read: Selector
+    strip: str = ""
+
+    def value(self, screen: Screen) -> str:
+        """The text without its leading mark, "" when it is not shown."""
+        node = screen.find(self.read)
+        return node.text.strip().removeprefix(self.strip) if node else ""
+
+    def words(self, screen: Screen) -> tuple[str, ...]:
+        """The text as words without their marks."""
+        node = screen.find(self.read)
+        words = (word.removeprefix(self.strip) for word in (node.text.split() if node else ()))
+        return tuple(word for word in words if word)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Popup:
+    """Something that may lie over the app. ``dismiss``: what to tap, None for BACK."""
+
+    name: str
+    shows: Selector
+    dismiss: Selector | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """One app. ``screens``, ``elements``, ``facts`` and ``swipes`` have the names of the schema."""
+
+    name: str
+    package: str
+    activity: str
+    screens: Mapping[str, Selector]
+    elements: Mapping[str, Selector]
+    facts: Mapping[str, Fact]
+    swipes: Mapping[str, Swipe]
+    submit: str = "enter"
+    popups: tuple[Popup, ...] = ()
+
+    def place(self, screen: Screen) -> str | None:
+        """Which of the profile's screens this is, None for none of them."""
+        return next((role for role in _ROLES if screen.find(self.screens[role])), None)
+
+    def popup(self, screen: Screen) -> Popup | None:
+        """The first known popup that is shown."""
+        return next((popup for popup in self.popups if screen.find(popup.shows)), None)
+
+
+def load_profile(name: str) -> Profile:
+    """A profile that comes with phonefarm. Raises ConfigError, naming those there are."""
+    home = resources.files("phonefarm.devices") / _HOME
+    known = sorted(entry.name.removesuffix(".yaml") for entry in home.iterdir() if entry.name.endswith(".yaml"))
+    if name not in known:
+        raise ConfigError(f"no app profile named {name!r}; there are: {', '.join(known)}")
+    return parse_profile((home / f"{name}.yaml").read_text("utf-8"), source=f"profile {name}")
+
+
+def load_profile_file(path: Path) -> Profile:
+    """A profile of the operator's own. Raises ConfigError naming the place in the file."""
+    try:
+        return parse_profile(path.read_text("utf-8"), source=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse_profile(text: str, *, source: str = "profile") -> Profile:
+    """A profile from YAML text. Raises ConfigError naming the place."""
+    try:
+        body = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {error}") from error
+    fault = next(iter(sorted(_validator().iter_errors(body), key=lambda error: list(map(str, error.path)))), None)
+    if fault is not None:
+        place = ".".join(str(part) for part in fault.path) or "top level"
+        raise ConfigError(f"{source}: {place}: {fault.message[:300]}")
+    return _profile(body)
+
+
+@functools.cache
+def _validator() -> Draft202012Validator:
+    schema = (resources.files("phonefarm.devices") / _HOME / "profile.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(schema))
+
+
+def _profile(body: Mapping[str, Any]) -> Profile:
+    package = body["package"]
+    return Profile(
+        name=body["name"],
+        package=package,
+        activity=body["activity"],
+        screens={name: _selector(value, package) for name, value in body["screens"].items()},
+        elements={name: _selector(value, package) for name, value in body["elements"].items()},
+        facts={name: _fact(value, package) for name, value in body["facts"].items()},
+        swipes={name: _swipe(value) for name, value in body["swipes"].items()},
+        submit=body.get("submit", "enter"),
+        popups=tuple(_popup(value, package) for value in body.get("popups", ())),
+    )
+
+
+def _selector(body: Mapping[str, Any], package: str) -> Selector:
+    resource_id = body.get("id")
+    if resource_id is not None and ":" not in resource_id:
+        resource_id = f"{package}:id/{resource_id}"
+    return Selector(
+        resource_id=resource_id,
+        text=body.get("text"),
+        text_contains=body.get("text_contains"),
+        desc=body.get("desc"),
+        cls=body.get("class"),
+        within=_selector(body["within"], package) if "within" in body else None,
+        index=body.get("index"),
+    )
+
+
+def _fact(body: Mapping[str, Any], package: str) -> Fact:
+    return Fact(read=_selector(body["read"], package), strip=body.get("strip", ""))
+
+
+def _swipe(body: Mapping[str, Any]) -> Swipe:
+    (x1, y1), (x2, y2) = body["from"], body["to"]
+    return Swipe(start=(x1, y1), end=(x2, y2), milliseconds=body.get("milliseconds", 300))
+
+
+def _popup(body: Mapping[str, Any], package: str) -> Popup:
+    dismiss = None if body["dismiss"] == "back" else _selector(body["dismiss"], package)
+    return Popup(name=body["name"], shows=_selector(body["shows"], package), dismiss=dismiss)

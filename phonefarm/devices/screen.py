@@ -1,0 +1,244 @@
+"""What a phone shows: the dump of uiautomator, read as hostile text into a frozen tree.
+
+Theory of operation
+-------------------
+A dump is text that apps, and whoever writes their content, can shape. So: a size cap before anything is looked at,
+control characters stripped, no DTD and no entities (defusedxml), caps on depth and on the number of nodes while
+parsing, and the tree is built by the parser's own events, never by recursion. Whatever is not a proper dump is
+BadScreen; that includes uiautomator's own failures, which end with exit code 0 and a sentence.
+
+A ``Selector`` names nodes by what stays the same (resource id, text, description, class), inside another node if need
+be; there are no coordinates in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from phonefarm.errors import BadScreen
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 150
+MAX_NODES = 20_000
+
+#: What uiautomator says instead of a dump.
+FAILURES = ("could not get idle state", "null root node", "could not dump", "error:", "killed")
+FLAGS = ("checkable", "checked", "clickable", "enabled", "focusable", "focused", "scrollable", "password", "selected")
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_BOUNDS = re.compile(r"\[(-?\d{1,6}),(-?\d{1,6})\]\[(-?\d{1,6}),(-?\d{1,6})\]")
+_START = re.compile(r"<\?xml|<hierarchy")
+_END = "</hierarchy>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """A rectangle in pixels; right and bottom lie outside of it."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        return (self.left + self.right) // 2, (self.top + self.bottom) // 2
+
+    @property
+    def empty(self) -> bool:
+        return self.right <= self.left or self.bottom <= self.top
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """One element of the screen. ``flags``: the names that were "true"."""
+
+    text: str = ""
+    resource_id: str = ""
+    cls: str = ""
+    package: str = ""
+    desc: str = ""
+    bounds: Bounds = Bounds()
+    flags: frozenset[str] = frozenset()
+    children: tuple[Node, ...] = ()
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in document order."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selector:
+    """Which nodes: all that is given must hold.
+
+    ``within``: below a node that fits that selector. ``index``: only the n-th that is left, from 0.
+    """
+
+    resource_id: str | None = None
+    text: str | None = None
+    text_contains: str | None = None
+    desc: str | None = None
+    cls: str | None = None
+    within: Selector | None = None
+    index: int | None = None
+
+    def matches(self, node: Node) -> bool:
+        """Whether this one node fits, place and index aside."""
+        wanted = ((self.resource_id, node.resource_id), (self.text, node.text), (self.desc, node.desc))
+        if any(want is not None and want != got for want, got in (*wanted, (self.cls, node.cls))):
+            return False
+        return self.text_contains is None or self.text_contains in node.text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Screen:
+    """A whole dump."""
+
+    root: Node
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from what the windows cover."""
+        boxes = [child.bounds for child in self.root.children]
+        return max((box.right for box in boxes), default=0), max((box.bottom for box in boxes), default=0)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The apps that own the windows, top level only, without repeats."""
+        return tuple(dict.fromkeys(child.package for child in self.root.children))
+
+    @property
+    def text(self) -> str:
+        """Every text and description, one a line."""
+        shown = (part for node in self.root.walk() for part in (node.text, node.desc) if part)
+        return "\n".join(shown)
+
+    def find_all(self, selector: Selector) -> list[Node]:
+        """All nodes that fit, in document order."""
+        return find_all(self.root, selector)
+
+    def find(self, selector: Selector) -> Node | None:
+        """The first node that fits."""
+        return next(iter(self.find_all(selector)), None)
+
+
+def find_all(root: Node, selector: Selector) -> list[Node]:
+    """All nodes below or at ``root`` that fit ``selector``, in document order."""
+    if selector.within is None:
+        found = [node for node in root.walk() if selector.matches(node)]
+    else:
+        found = _inside(find_all(root, selector.within), selector)
+    if selector.index is None:
+        return found
+    return found[selector.index : selector.index + 1] if selector.index >= 0 else []
+
+
+def _inside(containers: list[Node], selector: Selector) -> list[Node]:
+    found: dict[int, Node] = {}
+    for container in containers:
+        inner = (node for child in container.children for node in child.walk())
+        found.update((id(node), node) for node in inner if selector.matches(node))
+    return list(found.values())
+
+
+def parse(dump: bytes | str) -> Screen:
+    """A dump as a screen; words before the XML are skipped. Raises BadScreen."""
+    xml = _xml_of(_text_of(dump))
+    builder = _Builder()
+    try:
+        parser = DefusedXMLParser(target=builder, forbid_dtd=True)
+        parser.feed(xml)
+        parser.close()
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise BadScreen(f"the UI dump is not proper XML: {type(error).__name__}: {str(error)[:200]}") from error
+    return builder.screen()
+
+
+def _text_of(dump: bytes | str) -> str:
+    if len(dump) > MAX_BYTES:
+        raise BadScreen(f"the UI dump has {len(dump)} bytes, more than {MAX_BYTES}")
+    try:
+        text = dump.decode("utf-8") if isinstance(dump, bytes) else dump
+    except UnicodeDecodeError as error:
+        raise BadScreen(f"the UI dump is not UTF-8 at byte {error.start}") from error
+    return _CONTROL.sub("", text)
+
+
+def _xml_of(text: str) -> str:
+    start = _START.search(text)
+    if start is None:
+        said = " ".join(text.split())[:200]
+        known = any(failure in said.lower() for failure in FAILURES)
+        raise BadScreen(said if known else f"no UI dump but: {said!r}")
+    end = text.rfind(_END)
+    return text[start.start() :] if end < 0 else text[start.start() : end + len(_END)]
+
+
+class _Builder:
+    """The parser's target: builds nodes bottom-up as their tags close."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Mapping[str, str], list[Node]]] = []
+        self._count = 0
+        self._root: Node | None = None
+
+    def start(self, tag: str, attrib: Mapping[str, str]) -> None:
+        self._count += 1
+        if tag not in ("hierarchy", "node") or (tag == "hierarchy") != (not self._open):
+            raise BadScreen(f"the UI dump has an element {tag[:40]!r} where none belongs")
+        if len(self._open) >= MAX_DEPTH or self._count > MAX_NODES:
+            raise BadScreen(f"the UI dump is deeper than {MAX_DEPTH} or has more than {MAX_NODES} nodes")
+        self._open.append((attrib, []))
+
+    def end(self, tag: str) -> None:
+        attrib, children = self._open.pop()
+        node = _node(attrib, tuple(children))
+        if self._open:
+            self._open[-1][1].append(node)
+        else:
+            self._root = node
+
+    def data(self, data: str) -> None:
+        """Text between tags means nothing in a dump."""
+
+    def close(self) -> Any:
+        return self._root
+
+    def screen(self) -> Screen:
+        if self._root is None:
+            raise BadScreen("the UI dump is empty")
+        if not self._root.children:
+            raise BadScreen("the UI dump shows no window")
+        return Screen(root=self._root)
+
+
+def _node(attrib: Mapping[str, str], children: tuple[Node, ...]) -> Node:
+    return Node(
+        text=attrib.get("text", ""),
+        resource_id=attrib.get("resource-id", ""),
+        cls=attrib.get("class", ""),
+        package=attrib.get("package", ""),
+        desc=attrib.get("content-desc", ""),
+        bounds=_bounds(attrib.get("bounds", "")),
+        flags=frozenset(flag for flag in FLAGS if attrib.get(flag) == "true"),
+        children=children,
+    )
+
+
+def _bounds(text: str) -> Bounds:
+    match = _BOUNDS.fullmatch(text)
+    if match is None:
+        return Bounds()
+    left, top, right, bottom = (int(number) for number in match.groups())
+    return Bounds(left=left, top=top, right=right, bottom=bottom)
