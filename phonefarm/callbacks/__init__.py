@@ -1,0 +1,1 @@
+"""Callbacks on their way out: signing, the address guard, one delivery over HTTP, the schedule of retries."""

@@ -1,0 +1,220 @@
+"""One attempt to deliver one callback.
+
+The name in the URL is resolved and checked (``guard``), and the connection goes to exactly that address: the URL
+that is handed to the HTTP client carries the address, while the Host header, the TLS server name and the
+certificate check keep the name. So a name that changes its answer between check and connect gains nothing.
+
+Every attempt has a connection of its own. Kept-alive connections would be pooled by address, and two names behind
+one address would then share a connection whose certificate was checked for only one of them.
+
+No redirect is followed, no cookie kept, no proxy or .netrc of the environment used. The status line decides; of
+the body at most 64 KiB are read, undecoded, out of politeness, and never kept. An answer whose status came in time
+counts even if its body did not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import httpx
+
+from phonefarm.callbacks.guard import (
+    Address,
+    Endpoint,
+    Resolver,
+    allowed_networks,
+    parse_endpoint,
+    resolve_and_check,
+    system_resolver,
+)
+from phonefarm.callbacks.schedule import asked_for, retry_in
+from phonefarm.callbacks.signing import callback_headers, standard_key
+from phonefarm.errors import Fault
+from phonefarm.models.clock import Clock, system_clock
+from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+
+CONNECT_SECONDS = 3.0
+TOTAL_SECONDS = 10.0
+ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What came back: the status and how long the receiver asked to be left alone, in seconds."""
+
+    status: int
+    retry_after: float | None = None
+
+
+class CallbackHttp:
+    """Delivers callbacks over HTTP. Use within one event loop; ``aclose`` at the end.
+
+    ``secret`` signs, None does not; ``allow`` lists CIDRs that are free although not public (ConfigError if either
+    is malformed). ``clock`` gives milliseconds since the epoch, ``chance`` 0..1. Times are in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None = None,
+        allow: Sequence[str] = (),
+        clock: Clock = system_clock,
+        chance: Callable[[], float] = random.random,
+        resolver: Resolver = system_resolver,
+        tls: ssl.SSLContext | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        if secret:
+            standard_key(secret)
+        allowed_networks(allow)
+        self._secret = secret
+        self._allow = tuple(allow)
+        self._clock = clock
+        self._chance = chance
+        self._resolver = resolver
+        self._total_seconds = total_seconds
+        transport = httpx.AsyncHTTPTransport(
+            verify=tls or httpx.create_ssl_context(trust_env=False),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            timeout=httpx.Timeout(total_seconds, connect=connect_seconds),
+        )
+
+    async def deliver(self, due: DueCallback) -> Delivery:
+        """One attempt, within ``total_seconds``. Failures are values; ``error`` is a name, never the answer."""
+        deadline = asyncio.get_running_loop().time() + self._total_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                opened = await self._attempt(due)
+        except TimeoutError:
+            opened = "timeout"
+        got = opened if isinstance(opened, str) else await self._finish(opened, deadline)
+        return judge_answer(due, got, jitter=self._chance())
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _attempt(self, due: DueCallback) -> httpx.Response | str:
+        """The answer as far as its headers, still open; or the name of what went wrong."""
+        endpoint = parse_endpoint(due.url)
+        if isinstance(endpoint, Fault):
+            return endpoint.code
+        address = await resolve_and_check(endpoint.host, endpoint.port, self._allow, resolver=self._resolver)
+        if isinstance(address, Fault):
+            return address.code
+        try:
+            return await self._client.send(self._request(due, endpoint, address), stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            return _error_name(error)
+
+    def _request(self, due: DueCallback, endpoint: Endpoint, address: Address) -> httpx.Request:
+        now = self._clock() // 1000
+        headers = callback_headers(secret=self._secret, event_id=due.event_id, body=due.body, timestamp=now)
+        headers |= {"Host": host_header(endpoint), "Accept-Encoding": "identity", "Connection": "close"}
+        url = pinned_url(due.url, endpoint, address)
+        named = {"sni_hostname": endpoint.host} if endpoint.scheme == "https" else {}
+        return self._client.build_request("POST", url, content=due.body, headers=headers, extensions=named)
+
+    async def _finish(self, response: httpx.Response, deadline: float) -> Answer:
+        """Reads what is polite of the body, until ``deadline`` at the latest, and hangs up."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await _read_some(response)
+        except TimeoutError:
+            pass  # the status is here, and that is what counts
+        finally:
+            await response.aclose()
+        asked = parse_retry_after(response.headers.get("retry-after"), now=self._clock() / 1000)
+        return Answer(status=response.status_code, retry_after=asked)
+
+
+def judge_answer(due: DueCallback, got: Answer | str, *, jitter: float) -> Delivery:
+    """What an answer, or the name of what went wrong, means for the callback. Pure; ``jitter`` in 0..1."""
+    answer, error = (got, f"http_{got.status}") if isinstance(got, Answer) else (Answer(status=0), got)
+    status = answer.status or None
+    if status is not None and 200 <= status < 300:
+        return Delivery(
+            event_id=due.event_id, process_id=due.process_id, state=CallbackState.DELIVERED, http_status=status
+        )
+    gone = status == 410
+    pause = None if gone else retry_in(due.attempts, jitter)
+    if status in (429, 503) and answer.retry_after is not None:
+        pause = asked_for(due.attempts, answer.retry_after)
+    return Delivery(
+        event_id=due.event_id,
+        process_id=due.process_id,
+        state=CallbackState.DEAD if pause is None else CallbackState.PENDING,
+        http_status=status,
+        error=error,
+        retry_in=pause,
+        gone=gone,
+    )
+
+
+def parse_retry_after(text: str | None, *, now: float) -> float | None:
+    """Seconds from ``now`` (Unix seconds) that a Retry-After header asks for: a number or a date; else None."""
+    text = (text or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        when = parsedate_to_datetime(text)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max(0.0, (when - datetime.fromtimestamp(now, tz=UTC)).total_seconds())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def pinned_url(url: str, endpoint: Endpoint, address: Address) -> httpx.URL:
+    """The URL with the checked address in the place of its host; path and query as they were written."""
+    parts = urlsplit(url)
+    host = f"[{address}]" if address.version == 6 else str(address)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpx.URL(f"{endpoint.scheme}://{host}:{endpoint.port}").copy_with(raw_path=target.encode("ascii"))
+
+
+def host_header(endpoint: Endpoint) -> str:
+    """The Host header: the name the caller gave, with the port unless it is the scheme's own."""
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    own = {"http": 80, "https": 443}[endpoint.scheme]
+    return host if endpoint.port == own else f"{host}:{endpoint.port}"
+
+
+async def _read_some(response: httpx.Response) -> None:
+    """At most ANSWER_BYTES of the body, undecoded; a body that is cut, slow or broken does not matter."""
+    read = 0
+    try:
+        async for chunk in response.aiter_raw(8_192):
+            read += len(chunk)
+            if read >= ANSWER_BYTES:
+                return
+    except httpx.HTTPError:
+        return
+
+
+def _error_name(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "tls_failed"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return "timeout"
+    if isinstance(error, httpx.ConnectError):
+        return "connect_failed"
+    return "connection_broken" if isinstance(error, httpx.NetworkError) else "bad_answer"
