@@ -1,0 +1,144 @@
+"""Granting attempts: waiting -> CLAIMED, with a lease, and the jobs to run.
+
+A grant is one compare-and-set an item; the unique columns ``running_phone`` and ``running_account`` make a
+second item on a phone or an account impossible whatever the router believed. An assignment that cannot be
+granted is left out; the router hears of it by its absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from phonefarm.core import leases
+from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
+from phonefarm.models.action import Action
+from phonefarm.models.phone import PhoneRow
+from phonefarm.models.queue import Assignment
+from phonefarm.models.session import CancelOrder, Job, Lease
+from phonefarm.models.states import CancelStrategy, Capability, PhoneState
+from phonefarm.store.ledger import Ledger
+from phonefarm.store.roster import add_usage, is_spent, set_phone_state
+from phonefarm.store.tables import actions, items, phones, processes
+from phonefarm.store.writer import Row, Tx
+
+#: Valid inputs to the actions of one item; the registry's planners.
+Plan = Callable[[Capability, Mapping[str, Any]], Sequence[Action]]
+
+
+def claim(
+    tx: Tx,
+    assignments: Sequence[Assignment],
+    *,
+    plan: Plan,
+    terms: leases.LeaseTerms,
+    new_id: Callable[[], str],
+) -> tuple[list[Job], list[PhoneRow], bool]:
+    """Grant what can be granted: jobs, the phones that became busy, and whether a callback was written."""
+    ledger = Ledger(tx, new_id)
+    granted = [a.item_id for a in assignments if _grant(tx, a, terms, ledger)]
+    taken = [a.phone_id for a in assignments if a.item_id in granted]
+    busy = [row for phone_id in taken for row in set_phone_state(tx, phone_id, PhoneState.BUSY)]
+    callbacks = ledger.flush()
+    return load_jobs(tx, granted, plan=plan, terms=terms), busy, callbacks
+
+
+def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -> bool:
+    if not _is_free(tx, wish):
+        return False
+    update = (
+        sa.update(items)
+        .where(
+            items.c.id == wish.item_id,
+            items.c.state.in_([s.value for s in item_sources(ItemEvent.CLAIM)]),
+            items.c.ready_at <= tx.now,
+            sa.or_(items.c.phone_id.is_(None), items.c.phone_id == wish.phone_id),
+        )
+        .values(
+            state=item_target(ItemEvent.CLAIM).value,
+            attempt=items.c.attempt + 1,
+            running_phone=wish.phone_id,
+            running_account=wish.account_id,
+            last_phone=wish.phone_id,
+            delivered=0,
+            lease_until=leases.expires_at(tx.now, terms.delivery_seconds),
+        )
+        .returning(items.c.process_id, items.c.attempt)
+    )
+    row = tx.rows(update).one_or_none()
+    if row is None:
+        return False
+    if wish.account_id is not None and row.attempt == 1:
+        add_usage(tx, wish.account_id, sessions=1)
+    ledger.event(
+        row.process_id,
+        "item.claimed",
+        item_id=wish.item_id,
+        phone_id=wish.phone_id,
+        moved=(None, item_target(ItemEvent.CLAIM).value),
+        data={"attempt": row.attempt, "account_id": wish.account_id},
+    )
+    return True
+
+
+def _is_free(tx: Tx, wish: Assignment) -> bool:
+    """No running item on the phone or the account, the phone is available, the account has some of its day left."""
+    if wish.account_id is not None and is_spent(tx, wish.account_id):
+        return False
+    taken = items.c.running_phone == wish.phone_id
+    if wish.account_id is not None:
+        taken = sa.or_(taken, items.c.running_account == wish.account_id)
+    if tx.rows(sa.select(items.c.id).where(taken).limit(1)).first() is not None:
+        return False
+    state = tx.rows(sa.select(phones.c.state).where(phones.c.id == wish.phone_id)).scalar_one_or_none()
+    return state == PhoneState.AVAILABLE.value
+
+
+def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.LeaseTerms) -> list[Job]:
+    """The jobs of running items, each with the actions that no attempt has finished yet."""
+    if not item_ids:
+        return []
+    query = (
+        sa.select(items, processes.c.process_type, processes.c.inputs)
+        .join(processes, processes.c.id == items.c.process_id)
+        .where(items.c.id.in_(list(item_ids)))
+        .order_by(items.c.id)
+    )
+    rows = tx.maps(query)
+    finished = _finished(tx, item_ids)
+    return [_job(row, finished.get(row["id"], set()), plan=plan, terms=terms) for row in rows]
+
+
+def _finished(tx: Tx, item_ids: Sequence[str]) -> dict[str, set[int]]:
+    query = sa.select(actions.c.item_id, actions.c.idx).where(
+        actions.c.item_id.in_(list(item_ids)), actions.c.status == "finished"
+    )
+    found: dict[str, set[int]] = {}
+    for item_id, index in tx.tuples(query):
+        found.setdefault(item_id, set()).add(index)
+    return found
+
+
+def _job(row: Row, finished: set[int], *, plan: Plan, terms: leases.LeaseTerms) -> Job:
+    inputs = row["inputs"]
+    todo = tuple(a for a in plan(Capability(row["process_type"]), inputs) if a.index not in finished)
+    return Job(
+        process_id=row["process_id"],
+        process_type=row["process_type"],
+        phone_id=row["running_phone"],
+        account_id=row["running_account"],
+        lease=Lease(item_id=row["id"], attempt=row["attempt"], seconds=terms.seconds),
+        actions=todo,
+        seconds_left=max(0.0, inputs.get("max_minutes", 60) * 60.0 - row["seconds_used"]),
+        prompts=inputs.get("prompts") or {},
+        cancel=cancel_order(row["cancel"]),
+    )
+
+
+def cancel_order(stored: Mapping[str, Any] | None) -> CancelOrder | None:
+    """A stored cancel request as the phone gets it."""
+    if stored is None:
+        return None
+    return CancelOrder(strategy=CancelStrategy(stored["strategy"]), force_after=float(stored["force_after_seconds"]))

@@ -1,0 +1,99 @@
+"""The manager's database, opened when it can be.
+
+A constructor must not fail (Ray would bury the actor for good), so the database is opened here, again and
+again with back-off, while callers get ``StorageUnavailable`` with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection
+
+from phonefarm.errors import ConfigError, StorageRefused, StorageUnavailable
+from phonefarm.models.clock import Clock
+from phonefarm.store.engine import Engines, check_integrity, open_engines, storage_errors
+from phonefarm.store.migrate import upgrade
+from phonefarm.store.writer import Change, Writer
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.2, 5.0
+
+
+class Database:
+    """One writer, several readers. ``on_stale`` is called when another manager has taken over."""
+
+    def __init__(self, url: str, *, on_stale: Callable[[], None], clock: Clock | None = None) -> None:
+        self._url = url
+        self._on_stale = on_stale
+        self._clock = clock
+        self._engines: Engines | None = None
+        self._writer: Writer | None = None
+        self._problem = "the database is being opened"
+        self.opened = asyncio.Event()
+
+    async def open(self) -> None:
+        """Open, check, migrate, take the epoch; returns when it has worked."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await asyncio.to_thread(self._open)
+            except (StorageUnavailable, StorageRefused, ConfigError) as error:
+                self._problem = error.message
+                log.error("database not usable: %s; next step: %s", error.message, error.next_step)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+            else:
+                self.opened.set()
+                return
+
+    def _open(self) -> None:
+        engines = open_engines(self._url)
+        try:
+            check_integrity(engines)
+            upgrade(engines)
+            writer = Writer(engines, clock=self._clock, on_stale=self._on_stale)
+            writer.start()
+        except BaseException:
+            engines.dispose()
+            raise
+        self._engines, self._writer = engines, writer
+
+    def close(self) -> None:
+        """Commit what is queued, then let go of the files."""
+        if self._writer is not None:
+            self._writer.stop()
+        if self._engines is not None:
+            self._engines.dispose()
+
+    @property
+    def epoch(self) -> int:
+        return self._writer.epoch if self._writer is not None else 0
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed since the start."""
+        return self._writer.commits if self._writer is not None else 0
+
+    async def write(self, change: Change[T]) -> T:
+        """The value of ``change`` after its commit. Raises StorageUnavailable."""
+        if self._writer is None:
+            raise StorageUnavailable(self._problem)
+        return await self._writer.run(change)
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """The value of ``query`` over a read-only connection. Raises StorageUnavailable."""
+        engines = self._engines
+        if engines is None or self._writer is None:
+            raise StorageUnavailable(self._problem)
+        return await asyncio.to_thread(self._query, engines, query)
+
+    @staticmethod
+    def _query(engines: Engines, query: Callable[[Connection], T]) -> T:
+        with storage_errors(), engines.reader.connect() as connection:
+            return query(connection)

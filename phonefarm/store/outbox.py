@@ -1,0 +1,78 @@
+"""The outbox: which callbacks are due, and what came of them.
+
+In order for each process: only the oldest pending event of a process is ever due, so an event waits for the
+one before it whatever the sender does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+from phonefarm.store.ledger import Ledger
+from phonefarm.store.tables import outbox
+from phonefarm.store.writer import Tx
+
+_PENDING = CallbackState.PENDING.value
+
+
+def due(tx: Tx, limit: int) -> tuple[list[DueCallback], float | None]:
+    """Callbacks to send now, oldest first; seconds until the next becomes due (None: nothing is pending)."""
+    earlier = outbox.alias()
+    blocked = (
+        sa.select(earlier.c.id)
+        .where(
+            earlier.c.process_id == outbox.c.process_id,
+            earlier.c.sequence < outbox.c.sequence,
+            earlier.c.state == _PENDING,
+        )
+        .exists()
+    )
+    heads = sa.select(outbox).where(outbox.c.state == _PENDING, ~blocked)
+    rows = tx.maps(heads.where(outbox.c.due_at <= tx.now).order_by(outbox.c.due_at, outbox.c.id).limit(limit))
+    found = [
+        DueCallback(
+            event_id=row["id"],
+            process_id=row["process_id"],
+            sequence=row["sequence"],
+            url=row["url"],
+            body=row["body"].encode(),
+            attempts=row["attempts"],
+        )
+        for row in rows
+    ]
+    later = tx.rows(
+        sa.select(sa.func.min(outbox.c.due_at)).where(outbox.c.state == _PENDING, outbox.c.due_at > tx.now, ~blocked)
+    ).scalar_one()
+    return found, None if later is None else (later - tx.now) / 1000
+
+
+def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> None:
+    """Write what came of deliveries. One already settled is left as it is."""
+    ledger = Ledger(tx, new_id)
+    for delivery in deliveries:
+        _settle(tx, delivery, ledger)
+    ledger.flush()
+
+
+def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:
+    values = {
+        "state": delivery.state.value,
+        "attempts": outbox.c.attempts + 1,
+        "http_status": delivery.http_status,
+        "error": delivery.error,
+        "delivered_at": tx.now if delivery.state is CallbackState.DELIVERED else None,
+        "due_at": tx.now + round((delivery.retry_in or 0.0) * 1000),
+    }
+    here = (outbox.c.id == delivery.event_id, outbox.c.state == _PENDING)
+    if tx.rows(sa.update(outbox).where(*here).values(**values)).rowcount == 0:
+        return
+    if delivery.gone:
+        later = (outbox.c.process_id == delivery.process_id, outbox.c.state == _PENDING)
+        tx.rows(sa.update(outbox).where(*later).values(state=CallbackState.DEAD.value, error="receiver_gone"))
+    if delivery.state is not CallbackState.PENDING:
+        data = {"event_id": delivery.event_id, "http_status": delivery.http_status, "error": delivery.error}
+        kind = "callback.delivered" if delivery.state is CallbackState.DELIVERED else "callback.died"
+        ledger.event(delivery.process_id, kind, data=data)

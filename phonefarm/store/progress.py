@@ -1,0 +1,270 @@
+"""What phones report, applied under the fence (item, attempt).
+
+A report whose attempt is not the item's running one changes nothing and says so: the sender is stale. An entry
+that was already applied (a report sent again after a lost reply) changes nothing either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from phonefarm.core import leases, retries
+from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
+from phonefarm.models.clock import rfc3339
+from phonefarm.models.phone import PhoneRow
+from phonefarm.models.queue import WaitingItem
+from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Report, ReportReply
+from phonefarm.models.states import ItemState, PhoneState
+from phonefarm.store.accept import waiting_item
+from phonefarm.store.artifacts import StoredFile, keep
+from phonefarm.store.claim import cancel_order
+from phonefarm.store.ledger import Ledger
+from phonefarm.store.roster import add_usage, set_phone_state
+from phonefarm.store.tables import actions, items, phones, processes
+from phonefarm.store.writer import Row, Tx
+
+
+@dataclass(slots=True)
+class Effects:
+    """What the rest of the farm must hear after commit."""
+
+    waiting: list[WaitingItem] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+    phones: list[PhoneRow] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    callbacks: bool = False
+
+
+def apply_report(
+    tx: Tx, report: Report, *, files: dict[str, StoredFile], terms: leases.LeaseTerms, new_id: Callable[[], str]
+) -> tuple[ReportReply, Effects]:
+    """Apply a batch of entries. ``files``: artifacts of the report, already written to disk, by name."""
+    row = _running(tx, report.item_id, report.attempt)
+    effects = Effects()
+    if row is None or row["running_phone"] != report.phone_id:
+        return ReportReply(accepted=_ended_here(tx, report)), effects
+    ledger = Ledger(tx, new_id)
+    step = _Step(tx=tx, ledger=ledger, row=row, files=files, effects=effects)
+    for entry in report.entries:
+        step.apply(entry)
+    step.save(terms)
+    effects.callbacks = ledger.flush()
+    return ReportReply(accepted=True, cancel=cancel_order(row["cancel"])), effects
+
+
+def _running(tx: Tx, item_id: str, attempt: int) -> Row | None:
+    sources = sorted({s.value for event in (ItemEvent.START, ItemEvent.FINISH) for s in item_sources(event)})
+    query = sa.select(items).where(items.c.id == item_id, items.c.attempt == attempt, items.c.state.in_(sources))
+    return next(iter(tx.maps(query)), None)
+
+
+def _ended_here(tx: Tx, report: Report) -> bool:
+    """True if this attempt has already ended on this phone: a repeated last report, not a stale one."""
+    endings = (EntryKind.FINISHED, EntryKind.FAILED, EntryKind.CANCELLED)
+    if not report.entries or report.entries[-1].kind not in endings:
+        return False
+    query = sa.select(items.c.attempt, items.c.last_phone).where(items.c.id == report.item_id)
+    row = tx.rows(query).one_or_none()
+    return row is not None and row.attempt == report.attempt and row.last_phone == report.phone_id
+
+
+@dataclass(slots=True)
+class _Step:
+    """One item while a report is applied. ``row`` is its row, ``changes`` what to write at the end."""
+
+    tx: Tx
+    ledger: Ledger
+    row: dict[str, Any]
+    files: dict[str, StoredFile]
+    effects: Effects
+    changes: dict[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+    def apply(self, entry: Entry) -> None:
+        if not self.ended:
+            _APPLY[entry.kind](self, entry)
+
+    def save(self, terms: leases.LeaseTerms) -> None:
+        if not self.ended:
+            self.changes["lease_until"] = leases.expires_at(self.tx.now, terms.seconds)
+            self.changes["delivered"] = 1
+        fence = (items.c.id == self.row["id"], items.c.attempt == self.row["attempt"])
+        self.tx.rows(sa.update(items).where(*fence).values(**self.changes))
+
+    # -- entries --
+
+    def started(self, _entry: Entry) -> None:
+        if self._state is not ItemState.CLAIMED:
+            return
+        self._move(ItemEvent.START, "item.started")
+        if self.row["started_at"] is None:
+            self.changes["started_at"] = self.tx.now
+
+    def action_started(self, entry: Entry) -> None:
+        if entry.action is None:
+            return
+        self.changes["current_action"] = entry.action.kind.value
+        first = sa.func.coalesce(processes.c.first_action_at, self.tx.now)
+        self.ledger.set(self.row["process_id"], first_action_at=first)
+
+    def action_finished(self, entry: Entry) -> None:
+        action = entry.action
+        if action is None or self._has_action(action.index):
+            return
+        self._keep(entry)
+        self._insert_action(entry)
+        self._count("actions_done", 1)
+        self._count("seconds_used", entry.seconds)
+        if self.row["running_account"] is not None and entry.seconds:
+            add_usage(self.tx, self.row["running_account"], seconds=entry.seconds)
+            self.effects.accounts.append(self.row["running_account"])
+        data = {"index": action.index, "kind": action.kind.value, "attempt": self.row["attempt"]}
+        kind = "action.skipped" if entry.skipped else "action.finished"
+        self._event(kind, data={**data, **({"reason": entry.skipped} if entry.skipped else {})})
+
+    def heartbeat(self, _entry: Entry) -> None:
+        """Renewing the lease is what every report does."""
+
+    def finished(self, _entry: Entry) -> None:
+        self._end(ItemEvent.FINISH, "item.finished")
+        self._count_phone("items_done")
+
+    def cancelled(self, _entry: Entry) -> None:
+        self._end(ItemEvent.CANCEL, "item.cancelled")
+
+    def failed(self, entry: Entry) -> None:
+        error = entry.error or ErrorInfo(code="internal_error", message="no reason given", retryable=True)
+        self._keep(entry)
+        fail_item(self.tx, self.ledger, self.row, error, self.effects, self.changes)
+        self.ended = True
+        self._count_phone("items_failed")
+
+    # -- helpers --
+
+    def _keep(self, entry: Entry) -> None:
+        ids = {"process_id": self.row["process_id"], "item_id": self.row["id"], "phone_id": self.row["running_phone"]}
+        for artifact in entry.artifacts:
+            keep(self.tx, self.files[artifact.name], **ids)
+
+    @property
+    def _state(self) -> ItemState:
+        return ItemState(self.changes.get("state", self.row["state"]))
+
+    def _count(self, column: str, more: float) -> None:
+        self.row[column] = self.row[column] + more
+        self.changes[column] = self.row[column]
+
+    def _count_phone(self, column: str) -> None:
+        counter = phones.c[column]
+        self.tx.rows(sa.update(phones).where(phones.c.id == self.row["last_phone"]).values({column: counter + 1}))
+
+    def _move(self, event: ItemEvent, kind: str) -> None:
+        before, after = self._state, item_target(event)
+        self.changes["state"] = after.value
+        self._event(kind, moved=(before.value, after.value), data={"attempt": self.row["attempt"]})
+
+    def _end(self, event: ItemEvent, kind: str) -> None:
+        if self._state not in item_sources(event):
+            self._move(ItemEvent.START, "item.started")
+        self._move(event, kind)
+        self.changes.update(release(self.tx, self.row, self.effects), finished_at=self.tx.now, error=None)
+        self.ended = True
+
+    def _event(self, kind: str, *, moved: tuple[str | None, str | None] = (None, None), data: dict[str, Any]) -> None:
+        self.ledger.event(
+            self.row["process_id"], kind, item_id=self.row["id"], phone_id=self.row["running_phone"], moved=moved,
+            data=data,
+        )  # fmt: skip
+
+    def _has_action(self, index: int) -> bool:
+        query = sa.select(actions.c.idx).where(
+            actions.c.item_id == self.row["id"], actions.c.idx == index, actions.c.status == "finished"
+        )
+        return self.tx.rows(query).first() is not None
+
+    def _insert_action(self, entry: Entry) -> None:
+        action = entry.action
+        assert action is not None
+        output = {"params": dict(action.params), "output": dict(entry.output)}
+        self.tx.rows(
+            sa.insert(actions).values(
+                item_id=self.row["id"],
+                attempt=self.row["attempt"],
+                idx=action.index,
+                process_id=self.row["process_id"],
+                kind=action.kind.value,
+                status="finished",
+                phone_id=self.row["running_phone"],
+                output=output,
+                skipped=entry.skipped,
+                seconds=entry.seconds,
+                at=self.tx.now,
+            )
+        )
+
+
+_APPLY: dict[EntryKind, Callable[[_Step, Entry], None]] = {
+    EntryKind.STARTED: _Step.started,
+    EntryKind.ACTION_STARTED: _Step.action_started,
+    EntryKind.ACTION_FINISHED: _Step.action_finished,
+    EntryKind.HEARTBEAT: _Step.heartbeat,
+    EntryKind.FINISHED: _Step.finished,
+    EntryKind.FAILED: _Step.failed,
+    EntryKind.CANCELLED: _Step.cancelled,
+}
+
+
+def release(tx: Tx, row: dict[str, Any], effects: Effects) -> dict[str, Any]:
+    """The columns that set an item's phone and account free; the phone becomes available again."""
+    phone_id = row["running_phone"]
+    effects.freed.append(phone_id)
+    effects.phones += set_phone_state(tx, phone_id, PhoneState.AVAILABLE)
+    if row["running_account"] is not None:
+        effects.accounts.append(row["running_account"])
+    return {"running_phone": None, "running_account": None, "lease_until": None, "current_action": None}
+
+
+def fail_item(
+    tx: Tx, ledger: Ledger, row: dict[str, Any], error: ErrorInfo, effects: Effects, changes: dict[str, Any]
+) -> None:
+    """A running attempt failed: retry, dead letter, or cancelled if that was asked. Fills ``changes``."""
+    decision = retries.after_failure(
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        retryable=error.retryable,
+        cancel_requested=row["cancel"] is not None,
+    )
+    before, after = ItemState(changes.get("state", row["state"])), item_target(decision.event)
+    detail = error_json(row, error, tx.now)
+    changes.update(release(tx, row, effects), state=after.value, error=detail)
+    if after is ItemState.RETRYABLE:
+        changes["ready_at"] = leases.expires_at(tx.now, decision.delay)
+        effects.waiting.append(waiting_item({**row, **changes}))
+    else:
+        changes["finished_at"] = tx.now
+    ledger.set(row["process_id"], error=detail)
+    ledger.event(
+        row["process_id"], f"item.{_ENDED[after]}", item_id=row["id"], phone_id=row["running_phone"],
+        moved=(before.value, after.value), data={"attempt": row["attempt"], "error": detail},
+    )  # fmt: skip
+
+
+_ENDED = {ItemState.RETRYABLE: "interrupted", ItemState.DEAD_LETTER: "failed", ItemState.CANCELLED: "cancelled"}
+
+
+def error_json(row: dict[str, Any], error: ErrorInfo, now: int) -> dict[str, Any]:
+    """The ``error`` object of contract section 6."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "queue_item_id": row["id"],
+        "phone_id": row["running_phone"],
+        "attempt": row["attempt"],
+        "action": error.action or row["current_action"],
+        "at": rfc3339(now),
+    }

@@ -1,0 +1,191 @@
+"""Phones and accounts: who exists, in which state, and what an account has used of its day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from phonefarm.errors import Fault, NotFound, ValidationFailed
+from phonefarm.models.phone import AccountRow, DailyLimits, PhoneReport, PhoneRow
+from phonefarm.models.process import AccountCommand
+from phonefarm.models.states import PhoneState
+from phonefarm.store.tables import account_usage, accounts, items, phones
+from phonefarm.store.writer import Row, Tx
+
+_DAY_MS = 86_400_000
+
+#: States an operator set: what a host or a phone says does not end them.
+_HELD = frozenset({PhoneState.PAUSED, PhoneState.QUARANTINED, PhoneState.RETIRED})
+
+
+def day_of(now: int) -> int:
+    """The UTC day of a time in ms, counted from the epoch."""
+    return now // _DAY_MS
+
+
+def upsert(tx: Tx, table: sa.Table, values: Mapping[str, Any], update: Sequence[str]) -> None:
+    """INSERT, or UPDATE of the columns named, by primary key; the same on both databases."""
+    insert = sqlite.insert if tx.connection.dialect.name == "sqlite" else postgresql.insert
+    statement: Any = insert(table).values(**values)
+    keys = [column.name for column in table.primary_key.columns]
+    tx.rows(
+        statement.on_conflict_do_update(index_elements=keys, set_={name: statement.excluded[name] for name in update})
+    )
+
+
+# -- phones --------------------------------------------------------------------------------------
+
+
+def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
+    """Take over what hosts and phones say. Returns the phones as they are now."""
+    for report in reports:
+        _report_phone(tx, report)
+    return phone_rows(tx, [r.phone_id for r in reports])
+
+
+def _report_phone(tx: Tx, report: PhoneReport) -> None:
+    known = next(iter(tx.maps(sa.select(phones).where(phones.c.id == report.phone_id))), None)
+    state = _merged_state(tx, report, known)
+    held = known is not None and PhoneState(known["state"]) in _HELD
+    values = {
+        "id": report.phone_id,
+        "host": report.host,
+        "serial": report.serial,
+        "state": state.value,
+        "why": known["why"] if held and known is not None else report.why,
+        "groups": list(report.groups) or (known["groups"] if known else []),
+        "labels": known["labels"] if known else {},
+        "facts": asdict(report.facts) if report.facts else (known["facts"] if known else None),
+        "first_seen": tx.now,
+        "last_seen": tx.now if report.state is not PhoneState.OFFLINE or known is None else known["last_seen"],
+    }
+    upsert(tx, phones, values, ("host", "serial", "state", "why", "groups", "facts", "last_seen"))
+
+
+def _merged_state(tx: Tx, report: PhoneReport, known: Mapping[str, Any] | None) -> PhoneState:
+    if known is not None and (held := PhoneState(known["state"])) in _HELD:
+        return held
+    if report.state is PhoneState.AVAILABLE and _has_item(tx, report.phone_id):
+        return PhoneState.BUSY
+    return report.state
+
+
+def _has_item(tx: Tx, phone_id: str) -> bool:
+    return tx.rows(sa.select(items.c.id).where(items.c.running_phone == phone_id)).first() is not None
+
+
+def set_phone_state(tx: Tx, phone_id: str, state: PhoneState) -> list[PhoneRow]:
+    """AVAILABLE <-> BUSY with the phone's item; any other state stays as it is."""
+    source = PhoneState.AVAILABLE if state is PhoneState.BUSY else PhoneState.BUSY
+    changed = tx.rows(
+        sa.update(phones).where(phones.c.id == phone_id, phones.c.state == source.value).values(state=state.value)
+    )
+    return phone_rows(tx, [phone_id]) if changed.rowcount else []
+
+
+def phone_rows(tx: Tx, phone_ids: Sequence[str] | None = None) -> list[PhoneRow]:
+    """Phones as the router sees them; all of them for None."""
+    query = sa.select(phones).order_by(phones.c.id)
+    if phone_ids is not None:
+        query = query.where(phones.c.id.in_(list(phone_ids)))
+    return [
+        PhoneRow(
+            phone_id=row["id"],
+            host=row["host"],
+            serial=row["serial"],
+            state=PhoneState(row["state"]),
+            why=row["why"],
+            groups=tuple(row["groups"]),
+        )
+        for row in tx.maps(query)
+    ]
+
+
+# -- accounts ------------------------------------------------------------------------------------
+
+
+def put_account(tx: Tx, command: AccountCommand) -> AccountRow:
+    """Create or replace an account. An account without authorisation cannot be active (contract section 10)."""
+    if command.active and command.authorization is None:
+        raise ValidationFailed(
+            [
+                Fault(
+                    loc=("authorization",),
+                    code="authorization_required",
+                    msg="an account is active only when somebody authorised its use; give authorization",
+                )
+            ]
+        )
+    if command.phone_id is not None and not phone_rows(tx, [command.phone_id]):
+        raise NotFound("unknown_phone", f"unknown_phone:{command.phone_id}")
+    values = {
+        "id": command.account_id,
+        "phone_id": command.phone_id,
+        "account_group": command.group,
+        "active": int(command.active),
+        "authorization": dict(command.authorization) if command.authorization else None,
+        "daily_limits": dict(command.daily_limits),
+        "created_at": tx.now,
+        "updated_at": tx.now,
+    }
+    columns = ("phone_id", "account_group", "active", "authorization", "daily_limits", "updated_at")
+    upsert(tx, accounts, values, columns)
+    (row,) = account_rows(tx, [command.account_id])
+    return row
+
+
+def account_rows(tx: Tx, account_ids: Sequence[str] | None = None) -> list[AccountRow]:
+    """Accounts as the router sees them; all of them for None."""
+    today = day_of(tx.now)
+    query = (
+        sa.select(accounts, account_usage.c.sessions, account_usage.c.seconds)
+        .join(
+            account_usage,
+            sa.and_(account_usage.c.account_id == accounts.c.id, account_usage.c.day == today),
+            isouter=True,
+        )
+        .order_by(accounts.c.id)
+    )
+    if account_ids is not None:
+        query = query.where(accounts.c.id.in_(list(account_ids)))
+    return [_account_row(row, today) for row in tx.maps(query)]
+
+
+def _account_row(row: Row, today: int) -> AccountRow:
+    stored = row["daily_limits"] or {}
+    limits = DailyLimits(sessions=stored.get("sessions"), minutes=stored.get("minutes"))
+    spent = _reached(limits, row["sessions"] or 0, row["seconds"] or 0.0)
+    return AccountRow(
+        account_id=row["id"],
+        phone_id=row["phone_id"],
+        group=row["account_group"],
+        active=bool(row["active"]),
+        limits=limits,
+        authorization=row["authorization"],
+        spent_day=today if spent else None,
+    )
+
+
+def _reached(limits: DailyLimits, sessions: int, seconds: float) -> bool:
+    too_many = limits.sessions is not None and sessions >= limits.sessions
+    too_long = limits.minutes is not None and seconds >= limits.minutes * 60
+    return too_many or too_long
+
+
+def is_spent(tx: Tx, account_id: str) -> bool:
+    """Whether the account has reached a daily limit today (UTC, database time)."""
+    rows = account_rows(tx, [account_id])
+    return bool(rows) and rows[0].spent_day is not None
+
+
+def add_usage(tx: Tx, account_id: str, *, sessions: int = 0, seconds: float = 0.0) -> None:
+    """Count a session, or seconds of one, to the account's day."""
+    day = day_of(tx.now)
+    here = sa.and_(account_usage.c.account_id == account_id, account_usage.c.day == day)
+    more = {"sessions": account_usage.c.sessions + sessions, "seconds": account_usage.c.seconds + seconds}
+    if tx.rows(sa.update(account_usage).where(here).values(**more)).rowcount == 0:
+        tx.rows(sa.insert(account_usage).values(account_id=account_id, day=day, sessions=sessions, seconds=seconds))

@@ -1,0 +1,186 @@
+"""The one writer: a thread that commits whatever has gathered as one transaction.
+
+A change is a function of a ``Tx``. Changes that arrive while the last commit was under way go together, in
+order: one fsync for all of them. Each transaction first reads the epoch, so a manager that was replaced
+writes nothing more. If a change raises, the whole batch is rolled back and each is run again alone, so one
+bad change cannot hurt its neighbours; a change must therefore do nothing but read and write its ``Tx``.
+
+A caller that gives up waiting does not stop its change once the thread has taken it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from phonefarm.errors import StaleWriter, StorageUnavailable
+from phonefarm.models.clock import Clock
+from phonefarm.store import tables
+from phonefarm.store.engine import Engines, storage_errors
+
+T = TypeVar("T")
+
+#: At most this many changes share a transaction, to bound how long one of them waits.
+MAX_BATCH = 1024
+
+
+#: A row by column name.
+Row = dict[str, Any]
+
+
+def maps(connection: Connection, query: sa.Select[Any]) -> list[Row]:
+    """The rows of a query, each by column name."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tx:
+    """An open transaction. ``now``: the database's time (ms), one value for all that happens in it."""
+
+    connection: Connection
+    now: int
+
+    def rows(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
+        return cast("sa.CursorResult[Any]", self.connection.execute(statement, values))
+
+    def maps(self, query: sa.Select[Any]) -> list[Row]:
+        return maps(self.connection, query)
+
+    def tuples(self, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.connection.execute(query)]
+
+
+Change = Callable[[Tx], T]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Waiting:
+    change: Change[Any]
+    done: Future[Any]
+
+
+class Writer:
+    """Owns the writing connection. ``clock`` overrides database time (tests)."""
+
+    def __init__(self, engines: Engines, *, clock: Clock | None = None, on_stale: Callable[[], None]) -> None:
+        self._engines = engines
+        self._clock = clock
+        self._on_stale = on_stale
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
+        self.epoch = 0
+        self.commits = 0
+
+    def start(self) -> int:
+        """Take a new epoch, so that every older manager is stale, and begin. Returns the epoch."""
+        with storage_errors(), self._engines.writer.begin() as connection:
+            self.epoch = _take_epoch(connection)
+        self._thread.start()
+        return self.epoch
+
+    def stop(self) -> None:
+        """End after what is queued has been committed."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def submit(self, change: Change[T]) -> Future[T]:
+        """Queue a change; the future holds its value once it is committed."""
+        waiting = _Waiting(change=change, done=Future())
+        self._queue.put(waiting)
+        return waiting.done
+
+    async def run(self, change: Change[T]) -> T:
+        """The value of ``change`` after its commit. Raises StorageUnavailable, StaleWriter, or what it raised."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(change)))
+
+    # -- the thread --
+
+    def _loop(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, ended = self._gather(first)
+            self._commit(batch)
+            if ended:
+                return
+
+    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        batch = [first]
+        while len(batch) < MAX_BATCH:
+            try:
+                more = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+            if more is None:
+                return batch, True
+            batch.append(more)
+        return batch, False
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        taken = [w for w in batch if w.done.set_running_or_notify_cancel()]
+        try:
+            values = self._transact(taken)
+        except (StaleWriter, StorageUnavailable) as error:
+            self._fail(taken, error)
+        except Exception as error:
+            if len(taken) == 1:
+                self._fail(taken, error)
+                return
+            for waiting in taken:
+                self._alone(waiting)
+        else:
+            for waiting, value in zip(taken, values, strict=True):
+                waiting.done.set_result(value)
+
+    def _alone(self, waiting: _Waiting) -> None:
+        try:
+            (value,) = self._transact([waiting])
+        except Exception as error:
+            self._fail([waiting], error)
+        else:
+            waiting.done.set_result(value)
+
+    def _transact(self, batch: list[_Waiting]) -> list[Any]:
+        with storage_errors(), self._engines.writer.begin() as connection:
+            tx = Tx(connection=connection, now=self._fence(connection))
+            values = [waiting.change(tx) for waiting in batch]
+        self.commits += 1
+        return values
+
+    def _fence(self, connection: Connection) -> int:
+        epoch, now = read_epoch(connection)
+        if epoch != self.epoch:
+            raise StaleWriter(f"epoch {self.epoch} was replaced by {epoch}")
+        return self._clock() if self._clock is not None else now
+
+    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
+        for waiting in batch:
+            waiting.done.set_exception(error)
+        if isinstance(error, StaleWriter):
+            self._on_stale()
+
+
+def _take_epoch(connection: Connection) -> int:
+    bump = sa.update(tables.meta).where(tables.meta.c.name == "epoch").values(value=tables.meta.c.value + 1)
+    if connection.execute(bump).rowcount == 0:
+        connection.execute(sa.insert(tables.meta).values(name="epoch", value=1))
+    return read_epoch(connection)[0]
+
+
+def read_epoch(connection: Connection) -> tuple[int, int]:
+    """(epoch, database time in ms). On PostgreSQL the row is share-locked, so a successor waits for our commit."""
+    if connection.dialect.name == "sqlite":
+        epoch = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'epoch'").scalar_one()
+        return int(epoch), time.time_ns() // 1_000_000
+    row = connection.exec_driver_sql(
+        "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM meta WHERE name = 'epoch' FOR SHARE"
+    ).one()
+    return int(row[0]), int(row[1])
