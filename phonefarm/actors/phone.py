@@ -1,0 +1,273 @@
+"""A phone's actor: one a physical phone, on the host that holds its cable.
+
+It keeps no truth. After a restart it tells the manager that it runs nothing (whatever it ran was interrupted),
+asks its host where the phone is, checks the phone, and waits for jobs. A job is run by a ``Session`` in a
+thread; a ``Reporter`` sends what happens. The phone is given work only after a passed check, and a phone that
+failed a session by its own fault is checked again before the failure is reported, so it cannot be given the
+same work at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from phonefarm.actors.ports import HostPort, ManagerPort
+from phonefarm.actors.reporter import Hooks, Reporter
+from phonefarm.actors.session import Runner, Session, Stop
+from phonefarm.errors import DeviceError, DeviceUnauthorized, PhoneFarmError
+from phonefarm.models.clock import new_id
+from phonefarm.models.phone import PhoneFacts, PhoneReport
+from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job
+from phonefarm.models.states import CancelStrategy, PhoneState
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
+
+
+class Device(Protocol):
+    """A phone behind adb: ``actors.device.AdbDevice``, or a fake. Blocking; called from threads."""
+
+    def probe(self) -> PhoneFacts: ...
+    def runner(self, job: Job, stop: Stop) -> Runner: ...
+    def interrupt(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhoneConfig:
+    """``check_seconds``: how often an idle phone is checked again."""
+
+    phone_id: str
+    host: str
+    groups: tuple[str, ...] = ()
+    check_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class _Current:
+    """The attempt that runs. ``over``: its last entry is on its way; ``gone``: the phone is free for another."""
+
+    job: Job
+    stop: Stop
+    forced: asyncio.TimerHandle | None = None
+    over: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class PhoneActor:
+    """Fulfils ``PhonePort``. ``device`` opens the phone at (serial, adb port)."""
+
+    def __init__(
+        self,
+        config: PhoneConfig,
+        *,
+        manager: ManagerPort,
+        host: HostPort,
+        device: Callable[[str, int], Device],
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self._config = config
+        self._manager = manager
+        self._host = host
+        self._open = device
+        self._incarnation = make_id()
+        self._serial = ""
+        self._device: Device | None = None
+        self._current: _Current | None = None
+        self._unfit = False
+        self._ended: deque[tuple[str, int]] = deque(maxlen=64)
+        self._registered = asyncio.Event()
+        self._checking = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="phone")
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- life --
+
+    async def start(self) -> None:
+        """Register with the manager, find the phone, then check it from time to time."""
+        await self._insist(
+            lambda: self._manager.phone_started(self._config.phone_id, self._incarnation, self._running())
+        )
+        self._registered.set()
+        if self._device is None:
+            await self._find()
+        self._background(self._check_loop())
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._current is not None:
+            self._current.stop.hard("lease_lost")
+        self._threads.shutdown(wait=False)
+
+    async def pid(self) -> int:
+        """The process that runs this actor."""
+        return os.getpid()
+
+    async def _find(self) -> None:
+        try:
+            place = await self._host.whereis(self._config.phone_id)
+        except PhoneFarmError as error:
+            log.info("host %s has not said where the phone is: %s", self._config.host, error.message)
+            return
+        if place is not None and self._device is None:
+            await self.attach(*place)
+
+    # -- coming and going --
+
+    async def attach(self, serial: str, adb_port: int) -> None:
+        """The phone is at ``serial`` on the host's adb server; check it."""
+        self._serial = serial
+        self._device = self._open(serial, adb_port)
+        if self._current is None:
+            self._background(self._check(announce=True))
+
+    async def detach(self, why: str) -> None:
+        """The phone is gone. A running session finds out by itself and fails as lost."""
+        self._device = None
+        if self._current is not None:
+            self._current.stop.interrupt()
+        await self._say(PhoneState.OFFLINE, why)
+
+    async def _check_loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.check_seconds)
+            if self._device is None:
+                await self._find()
+            elif self._current is None:
+                await self._check(announce=False)
+
+    async def _check(self, *, announce: bool) -> None:
+        """Only a passed check leads to AVAILABLE."""
+        async with self._checking:
+            device = self._device
+            if device is None:
+                return
+            if announce:
+                await self._say(PhoneState.CHECKING, None)
+            try:
+                facts = await self._in_thread(device.probe)
+            except DeviceUnauthorized as error:
+                await self._say(PhoneState.UNAUTHORIZED, f"{error.message}; {error.next_step}")
+            except DeviceError as error:
+                await self._say(PhoneState.OFFLINE, f"check failed: {error.message}")
+            else:
+                if self._device is device and self._current is None:
+                    await self._say(PhoneState.AVAILABLE, None, facts)
+
+    async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
+        report = PhoneReport(
+            phone_id=self._config.phone_id,
+            host=self._config.host,
+            serial=self._serial,
+            state=state,
+            why=why,
+            groups=self._config.groups,
+            facts=facts,
+        )
+        await self._insist(lambda: self._manager.report_phones([report]))
+
+    # -- work --
+
+    async def run(self, job: Job) -> bool:
+        """Take a job. True: it runs, or has run. False: not here, not now."""
+        await self._registered.wait()
+        key = (job.lease.item_id, job.lease.attempt)
+        if key in self._running() or key in self._ended:
+            return True
+        if self._current is not None and self._current.over:
+            await self._current.gone.wait()
+        device = self._device
+        if device is None or self._current is not None:
+            return False
+        stop = Stop(device.interrupt)
+        self._current = _Current(job=job, stop=stop)
+        self._background(self._work(self._current, device))
+        return True
+
+    def _running(self) -> list[tuple[str, int]]:
+        return [(self._current.job.lease.item_id, self._current.job.lease.attempt)] if self._current else []
+
+    async def _work(self, current: _Current, device: Device) -> None:
+        job, stop = current.job, current.stop
+        hooks = Hooks(lost=lambda: stop.hard("lease_lost"), cancel=lambda order: self._obey(current, order))
+        reporter = Reporter(job, self._manager, hooks)
+        sending = asyncio.get_running_loop().create_task(reporter.run())
+        try:
+            if job.cancel is not None:
+                self._obey(current, job.cancel)
+            reporter.add(Entry(kind=EntryKind.STARTED))
+            if await reporter.flush():
+                last = await self._in_thread(lambda: Session(job, device.runner(job, stop), stop, reporter.put).run())
+                await self._finish(last, reporter)
+        finally:
+            current.over = True
+            reporter.close()
+            await sending
+            self._forget(current)
+        if self._unfit and self._current is None:
+            await self._check(announce=False)
+
+    async def _finish(self, last: Entry | None, reporter: Reporter) -> None:
+        """The last word. A phone at fault leaves the pool first, so that it is not given the same work at once."""
+        self._unfit = last is None or last.error is not None
+        if last is None:
+            return
+        if last.error is not None and self._device is not None:
+            await self._say(PhoneState.CHECKING, f"after {last.error.code}")
+        self._current_over()
+        reporter.add(last)
+
+    def _current_over(self) -> None:
+        if self._current is not None:
+            self._current.over = True
+
+    def _forget(self, current: _Current) -> None:
+        if current.forced is not None:
+            current.forced.cancel()
+        self._ended.append((current.job.lease.item_id, current.job.lease.attempt))
+        self._current = None
+        current.gone.set()
+
+    async def cancel(self, item_id: str, attempt: int, order: CancelOrder) -> None:
+        """Obey a cancel for the attempt that runs here; any other is not ours."""
+        if self._current is not None and (item_id, attempt) in self._running():
+            self._obey(self._current, order)
+
+    def _obey(self, current: _Current, order: CancelOrder) -> None:
+        if order.strategy is CancelStrategy.HARD:
+            current.stop.hard("cancelled")
+            return
+        current.stop.soft()
+        if order.strategy is CancelStrategy.SOFT_THEN_FORCE and current.forced is None:
+            loop = asyncio.get_running_loop()
+            current.forced = loop.call_later(order.force_after, current.stop.hard, "cancelled")
+
+    # -- helpers --
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a call that is safe to repeat until it is answered."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await call()
+            except PhoneFarmError as error:
+                log.info("waiting for the manager: %s", error.message)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,138 @@
+"""A phone's side of one attempt: its journal to the manager, its lease, its stop.
+
+Entries are queued by the session's thread and sent in order, one batch in flight, whatever gathered meanwhile
+going together, so the phone never waits for the database (but for ``flush``). When nothing happens an empty
+heartbeat is sent. Every accepted answer renews the lease from the moment its report was *sent*; when the
+lease's own safety margin is reached, or the manager says the attempt is stale, the session is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from phonefarm.actors.ports import ManagerPort
+from phonefarm.core import leases
+from phonefarm.errors import PhoneFarmError
+from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Report
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hooks:
+    """``lost``: the lease is gone, stop at once and touch nothing. ``cancel``: the caller wants it stopped."""
+
+    lost: Callable[[], None]
+    cancel: Callable[[CancelOrder], None]
+
+
+class Reporter:
+    """Sends the entries of one attempt. Lives on the event loop; ``put`` may be called from any thread."""
+
+    def __init__(self, job: Job, manager: ManagerPort, hooks: Hooks) -> None:
+        self._job = job
+        self._manager = manager
+        self._hooks = hooks
+        self._loop = asyncio.get_running_loop()
+        self._pending: list[Entry] = []
+        self._wake = asyncio.Event()
+        self._sent = asyncio.Condition()
+        self._closing = False
+        self._beat = job.lease.seconds / leases.BEATS_PER_TERM
+        self._stop_at = leases.stop_at(self._loop.time(), job.lease.seconds)
+        self.lost = False
+
+    def put(self, entry: Entry) -> None:
+        """Queue an entry, from any other thread."""
+        self._loop.call_soon_threadsafe(self.add, entry)
+
+    def add(self, entry: Entry) -> None:
+        """Queue an entry, from the event loop."""
+        self._pending.append(entry)
+        self._wake.set()
+
+    def close(self) -> None:
+        """No entry follows; ``run`` returns once all are delivered or the lease is lost."""
+        self._closing = True
+        self._wake.set()
+
+    async def flush(self) -> bool:
+        """Wait until everything queued so far is committed. False if the lease was lost first."""
+        async with self._sent:
+            await self._sent.wait_for(lambda: self.lost or not self._pending)
+        return not self.lost
+
+    async def run(self) -> None:
+        """Send until closed and empty, or lost. However it ends, an attempt that is not heard must not go on."""
+        try:
+            await self._run()
+        finally:
+            if not self._closing and not self.lost:
+                self._lose()
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self.lost and not (self._closing and not self._pending):
+            if not self._pending:
+                await self._wait()
+            batch = list(self._pending) or [Entry(kind=EntryKind.HEARTBEAT)]
+            if self._closing and not self._pending:
+                break
+            if await self._send(batch):
+                pause = _FIRST_PAUSE
+            elif not self.lost:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+        async with self._sent:
+            self._sent.notify_all()
+
+    async def _wait(self) -> None:
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), self._beat)
+        except TimeoutError:
+            return
+
+    async def _send(self, batch: list[Entry]) -> bool:
+        sent_at = self._loop.time()
+        report = Report(
+            phone_id=self._job.phone_id,
+            process_id=self._job.process_id,
+            item_id=self._job.lease.item_id,
+            attempt=self._job.lease.attempt,
+            entries=tuple(batch),
+        )
+        try:
+            async with asyncio.timeout(max(0.1, self._stop_at - sent_at)):
+                reply = await self._manager.report(report)
+        except (PhoneFarmError, TimeoutError) as error:
+            log.warning("report of %s not delivered: %s", report.item_id, error)
+            self._check_lease()
+            return False
+        if not reply.accepted:
+            self._lose()
+            return False
+        self._stop_at = leases.stop_at(sent_at, self._job.lease.seconds)
+        await self._delivered(batch)
+        if reply.cancel is not None:
+            self._hooks.cancel(reply.cancel)
+        return True
+
+    async def _delivered(self, batch: list[Entry]) -> None:
+        if batch[0].kind is not EntryKind.HEARTBEAT:
+            del self._pending[: len(batch)]
+        async with self._sent:
+            self._sent.notify_all()
+
+    def _check_lease(self) -> None:
+        if self._loop.time() >= self._stop_at:
+            self._lose()
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._hooks.lost()

@@ -1,0 +1,180 @@
+"""One attempt on one phone, in its own thread: action by action, each reported, stopping when told to.
+
+The thread blocks on the phone; the event loop of the actor reports, beats and listens. They meet in ``Stop``:
+a soft stop is seen before the next action, a hard one ends the command in flight and any watching at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from phonefarm.errors import ActionError, DeviceError, PhoneFarmError, SessionStopped
+from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
+from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
+
+log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """What a session needs of a phone: ``phonefarm.devices.executor.Executor``, or a fake of it."""
+
+    def run(self, action: Action) -> ActionResult: ...
+    def leave(self) -> None: ...
+    def snapshot(self, name: str) -> Artifact: ...
+
+
+class Stop:
+    """Asks a session to stop. ``interrupt`` ends the command in flight; it is called for hard stops only."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self._interrupt = interrupt
+        self._hard = threading.Event()
+        self._reason: str | None = None
+
+    def interrupt(self) -> None:
+        """End the command in flight, without asking to stop: whoever runs it sees what is wrong."""
+        self._interrupt()
+
+    def soft(self) -> None:
+        """Stop before the next action."""
+        self._reason = self._reason or "cancelled"
+
+    def hard(self, reason: str) -> None:
+        """Stop now; ``reason`` is ``cancelled`` or ``lease_lost``."""
+        if reason == "lease_lost" or self._reason is None:
+            self._reason = reason
+        self._hard.set()
+        self._interrupt()
+
+    def calm(self) -> None:
+        """After a cancel was obeyed, the phone is still ours to tidy up: let commands run again."""
+        self._hard.clear()
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop, None to go on."""
+        return self._reason
+
+    def check(self) -> None:
+        """Raises SessionStopped if a hard stop was asked."""
+        if self._hard.is_set():
+            raise SessionStopped(self._reason or "cancelled")
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass on the phone. Raises SessionStopped as soon as a hard stop is asked."""
+        if self._hard.wait(seconds):
+            self.check()
+
+
+class Session:
+    """Runs a job's actions. ``put`` takes their entries, ``run`` returns the last; ``clock``: monotonic seconds."""
+
+    def __init__(
+        self,
+        job: Job,
+        runner: Runner,
+        stop: Stop,
+        put: Callable[[Entry], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._job = job
+        self._runner = runner
+        self._stop = stop
+        self._put = put
+        self._clock = clock
+
+    def run(self) -> Entry | None:
+        """Run to the end, whatever it is; the entry says which. None after a lost lease: nothing more is said."""
+        try:
+            self._actions()
+        except SessionStopped as stopped:
+            return self._stopped(stopped.reason)
+        except PhoneFarmError as error:
+            return self._stopped(self._stop.reason) if self._stop.reason is not None else self._failed(error)
+        except Exception as error:
+            log.exception("session of item %s broke", self._job.lease.item_id)
+            return self._failed(ActionError(f"internal error: {type(error).__name__}: {error}"))
+        return Entry(kind=EntryKind.FINISHED)
+
+    def _actions(self) -> None:
+        ends_at = self._clock() + self._job.seconds_left
+        for action in self._job.actions:
+            if self._stop.reason is not None:
+                raise SessionStopped(self._stop.reason)
+            spent = self._clock() >= ends_at and action.kind is not ActionKind.CLOSE_APP
+            self._one(action, "time_budget" if spent else None)
+
+    def _one(self, action: Action, skip: str | None) -> None:
+        named = _with_phone(action, self._job.phone_id)
+        if skip is not None:
+            self._put(Entry(kind=EntryKind.ACTION_FINISHED, action=named, skipped=skip))
+            return
+        self._put(Entry(kind=EntryKind.ACTION_STARTED, action=named))
+        began = self._clock()
+        try:
+            result = self._runner.run(named)
+        except (ActionError, DeviceError) as error:
+            error.__dict__["action"] = action.kind.value
+            raise
+        self._put(
+            Entry(
+                kind=EntryKind.ACTION_FINISHED,
+                action=named,
+                output=_naming(result),
+                skipped=result.skipped,
+                seconds=round(self._clock() - began, 3),
+                artifacts=result.artifacts,
+            )
+        )
+
+    def _stopped(self, reason: str) -> Entry | None:
+        if reason == "lease_lost":
+            log.warning("item %s: lease lost, the phone is left as it is", self._job.lease.item_id)
+            return None
+        self._stop.calm()
+        self._tidy()
+        return Entry(kind=EntryKind.CANCELLED)
+
+    def _failed(self, error: PhoneFarmError) -> Entry:
+        info = ErrorInfo(
+            code=error.code, message=error.message, retryable=error.retryable, action=error.__dict__.get("action")
+        )
+        evidence = tuple(self._evidence()) if isinstance(error, ActionError) else ()
+        self._tidy()
+        return Entry(kind=EntryKind.FAILED, error=info, artifacts=evidence)
+
+    def _evidence(self) -> Iterable[Artifact]:
+        name = f"{safe_name(self._job.phone_id)}-failure-{self._job.lease.attempt}"
+        try:
+            yield self._runner.snapshot(name)
+        except PhoneFarmError as error:
+            log.info("no screenshot of the failure: %s", error.message)
+
+    def _tidy(self) -> None:
+        try:
+            self._runner.leave()
+        except PhoneFarmError as error:
+            log.info("the phone could not be tidied up: %s", error.message)
+
+
+def _naming(result: ActionResult) -> Mapping[str, Any]:
+    """The output of an action, with the name of the artifact it made."""
+    return {**result.output, "artifact": result.artifacts[0].name} if result.artifacts else result.output
+
+
+def safe_name(text: str) -> str:
+    """A phone id as part of a file name."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in text)
+
+
+def _with_phone(action: Action, phone_id: str) -> Action:
+    """Artifacts are named within their process, so their name begins with the phone."""
+    if "name" not in action.params:
+        return action
+    return replace(action, params={**action.params, "name": f"{safe_name(phone_id)}-{action.params['name']}"})

@@ -1,0 +1,258 @@
+"""The way of one request through manager, router and phone actors, on both databases, with fake phones."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from phonefarm.core.leases import LeaseTerms
+from phonefarm.errors import AppMissing, Conflict, DeviceLost, NotFound, RequestError
+from phonefarm.models.process import Accepted, AccountCommand, CancelCommand, CancelStatus, Options, Target
+from phonefarm.models.states import CancelStrategy, PublicStatus, Routing
+from tests.farmtools import AUTHORISED, keyword_inputs, local_farm, submission
+
+pytestmark = pytest.mark.timeout(90)
+
+
+async def test_a_request_runs_on_a_phone_and_its_result_is_read_back(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        order = submission()
+        (answer,) = await farm.manager.submit_many([order])
+        assert answer == Accepted(
+            process_id=order.process_id, request_id=order.request_id, process_type="keyword_warmup"
+        )
+        view = await farm.status_of(order.process_id, "completed")
+        (keyword,) = view["result"]["keywords"]
+        assert [v["title"] for v in keyword["videos"]] == ["about sourdough"] * 2
+        assert keyword["screenshot"] == "P1-keyword-01.png"
+        assert view["outcome"] == "succeeded"
+        assert view["partial_progress"]["percent"] == 100
+        file = await farm.manager.artifact(order.process_id, keyword["screenshot"])
+        assert file.data.startswith(b"\x89PNG")
+        times = view["timestamps"]
+        order_of_times = ["created_at", "executing_at", "first_action_at", "finished_at"]
+        assert [times[n] for n in order_of_times] == sorted(times[n] for n in order_of_times)
+        kinds = [e["kind"] for e in await farm.manager.process_events(order.process_id)]
+        assert kinds[0] == "process.accepted"
+        assert kinds[-1] == "process.completed"
+        assert (await farm.manager.get_phone("P1"))["state"] == "available"
+
+
+async def test_a_key_makes_one_process_whatever_races(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        racers = [submission(request_id="same") for _ in range(64)]
+        answers = await asyncio.gather(*(farm.manager.submit_many([racer]) for racer in racers))
+        given = [answer for (answer,) in answers if isinstance(answer, Accepted)]
+        assert len(given) == 64
+        assert len({answer.process_id for answer in given}) == 1
+        assert sum(not answer.duplicate for answer in given) == 1
+        assert len(await farm.manager.list_processes()) == 1
+
+
+async def test_a_batch_sent_again_after_a_lost_reply_is_recognised_as_itself(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        order = submission()
+        for _ in range(2):
+            (answer,) = await farm.manager.submit_many([order])
+            assert isinstance(answer, Accepted)
+            assert not answer.duplicate
+
+
+async def test_another_body_with_a_used_key_is_a_conflict_that_names_what_differs(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        await farm.manager.submit_many([submission(request_id="same")])
+        other = submission(request_id="same", inputs=keyword_inputs(keywords=["rye"]))
+        (answer,) = await farm.manager.submit_many([other])
+        assert isinstance(answer, Conflict)
+        assert answer.detail == "idempotency_key_reused:inputs.keywords"
+        assert answer.extra["differs"] == ["inputs.keywords"]
+
+
+async def test_one_bad_request_does_not_hurt_its_batch(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        unknown = submission(Target(routing=Routing.DIRECT, phone_id="nobody"))
+        answers = await farm.manager.submit_many([submission(), unknown, submission()])
+        assert [type(a) for a in answers] == [Accepted, NotFound, Accepted]
+        assert isinstance(answers[1], RequestError)
+        assert answers[1].detail == "unknown_phone:nobody"
+
+
+async def test_a_group_gets_one_item_a_phone_and_an_account_joins_its_phone(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        for phone in ("P1", "P2", "P3"):
+            await farm.add_phone(phone, "rack")
+        await farm.manager.put_account(
+            AccountCommand(account_id="soup", phone_id="P2", active=True, authorization=AUTHORISED)
+        )
+        await farm.until(lambda: "soup" in farm.router._accounts)
+        target = Target(routing=Routing.GROUP, phone_group="rack", account_ids=("soup",))
+        order = submission(target)
+        await farm.manager.submit_many([order])
+        view = await farm.status_of(order.process_id, "completed")
+        assert sorted((i["phone_id"], i["account_id"]) for i in view["items"]) == [
+            ("P1", None),
+            ("P2", "soup"),
+            ("P3", None),
+        ]
+
+
+async def test_a_lost_phone_s_queue_work_goes_on_elsewhere_after_its_last_finished_action(
+    db_url: str, tmp_path: Path
+) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        first = await farm.add_phone("P1")
+        first.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await asyncio.to_thread(first.started.wait, 20)
+        await farm.add_phone("P2")
+        first.errors.append(DeviceLost("cable pulled"))
+        first.alive = False
+        first.gate.set()
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["attempts"] == 2
+        assert view["items"][0]["phone_id"] == "P2"
+        kinds = [e["kind"] for e in await farm.manager.process_events(order.process_id)]
+        assert "item.interrupted" in kinds
+        assert (await farm.manager.get_phone("P1"))["state"] == "offline"
+
+
+async def test_direct_work_waits_for_its_phone_and_says_so(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        await farm.add_phone("P2")
+        await farm.phones["P1"].detach("adb: offline")
+        order = submission(Target(routing=Routing.DIRECT, phone_id="P1"))
+        await farm.manager.submit_many([order])
+        await farm.until(lambda: order.process_id in {i.process_id for i in farm.router._waiting.values()})
+        view = await farm.manager.get_process(order.process_id)
+        assert view["status"] == "queued"
+        assert view["waiting"]["reason"] == "phone_offline"
+        await farm.phones["P1"].attach("P1", 1)
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["items"][0]["phone_id"] == "P1"
+
+
+async def test_what_cannot_be_retried_fails_at_once_with_its_evidence(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.errors.append(AppMissing("org.phonefarm.feed is not installed"))
+        order = submission()
+        await farm.manager.submit_many([order])
+        view = await farm.status_of(order.process_id, "failed_terminal")
+        assert view["outcome"] == "failed"
+        assert view["error"]["code"] == "app_missing"
+        assert view["error"]["action"] == "open_app"
+        assert view["result"]["artifacts"][0]["name"] == "P1-failure-1.png"
+
+
+async def test_attempts_are_bounded(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.errors += [DeviceLost("1"), DeviceLost("2"), DeviceLost("3")]
+        order = submission(options=Options(max_attempts=2))
+        await farm.manager.submit_many([order])
+        view = await farm.status_of(order.process_id, "failed_terminal")
+        assert view["attempts"] == 2
+        assert view["error"]["code"] == "device_lost"
+
+
+async def test_cancel_of_what_waits_ends_it_and_asking_again_is_harmless(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        order = submission(options=Options(not_before=2**42))
+        await farm.manager.submit_many([order])
+        command = CancelCommand(process_id=order.process_id, reason="no", requested_by={"system": "tests"})
+        answer = await farm.manager.cancel(command)
+        assert answer.status is CancelStatus.REQUESTED
+        assert len(answer.cancelled_queue_item_ids) == 1
+        assert answer.active_target is None
+        again = await farm.manager.cancel(command)
+        assert again.status is CancelStatus.IGNORED
+        assert again.process_status is PublicStatus.CANCELLED
+        milestones = [c["milestone"] for c in reversed(await farm.manager.list_callbacks())]
+        assert milestones == ["accepted", "cancel_requested", "cancelled"]
+
+
+@pytest.mark.parametrize("strategy", list(CancelStrategy))
+async def test_cancel_of_what_runs_leaves_the_phone_tidy(db_url: str, tmp_path: Path, strategy: CancelStrategy) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await asyncio.to_thread(phone.started.wait, 20)
+        answer = await farm.manager.cancel(
+            CancelCommand(
+                process_id=order.process_id,
+                reason="no",
+                requested_by={"system": "tests"},
+                strategy=strategy,
+                force_after_seconds=0.05,
+            )
+        )
+        assert answer.active_target is not None
+        assert answer.active_target["phone_id"] == "P1"
+        if strategy is CancelStrategy.SOFT:
+            await farm.until(lambda: farm.phones["P1"]._current and farm.phones["P1"]._current.stop.reason)
+            phone.gate.set()
+        view = await farm.status_of(order.process_id, "cancelled")
+        assert view["outcome"] == "cancelled"
+        assert farm.log[-1][1] == "leave"
+        await farm.until(lambda: farm._state_is("P1", "available"))
+
+
+async def test_a_restarted_phone_actor_gives_up_what_it_ran_and_the_item_goes_on(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await farm.status_of(order.process_id, "executing")
+        old = farm.phones["P1"]
+        await farm.add_phone("P1")  # a new incarnation of the same actor
+        phone.gate.set()
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["attempts"] == 2
+        await old.stop()
+
+
+async def test_a_restarted_manager_is_the_only_writer_and_the_session_goes_on(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await farm.status_of(order.process_id, "executing")
+        await farm.restart_manager()
+        await farm.restart_router()
+        phone.gate.set()
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["attempts"] == 1
+
+
+async def test_an_unheard_phone_loses_its_lease_and_its_late_word_changes_nothing(db_url: str, tmp_path: Path) -> None:
+    terms = LeaseTerms(seconds=0.5, delivery_seconds=0.5)
+    async with local_farm(db_url, tmp_path, terms=terms) as farm:
+        first = await farm.add_phone("P1")
+        first.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await asyncio.to_thread(first.started.wait, 20)
+        farm.cut.add("P1")
+        await farm.add_phone("P2")
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["items"][0]["phone_id"] == "P2"
+        kinds = [e["data"]["error"]["code"] for e in await farm.manager.process_events(order.process_id) if
+                 e["kind"] == "item.interrupted"]  # fmt: skip
+        assert kinds == ["lease_expired"]
+        ran = [(phone, action.index) for phone, item, action in farm.log if item != "leave"]
+        assert ran[0] == ("P1", 0)
+        assert {phone for phone, _ in ran[1:]} == {"P2"}, "the unheard phone stopped by itself"
