@@ -1,0 +1,1 @@
+"""The HTTP room: auth, validation, batching, routes. It runs without Ray; ``deployment`` wraps it for Serve."""

@@ -1,0 +1,62 @@
+"""The outermost layer of the app: no request passes without a key, no fault of ours gets out as a stack trace.
+
+A layer and not a dependency of each route, so that a new route cannot forget it, and an unknown one tells nothing
+to whoever has no key. It never reads a body.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from phonefarm.serve import problems
+from phonefarm.serve.auth import KeyRing
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+#: Where the layer leaves the caller's ``ApiKey`` for the routes.
+KEY = "phonefarm.key"
+log = logging.getLogger(__name__)
+
+
+class Border:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, *, keys: KeyRing) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        key = self._keys.authenticate(scope["headers"])
+        if key is None and _path(scope) not in OPEN_PATHS:
+            await problems.unauthorized()(scope, receive, send)
+            return
+        scope[KEY] = key
+        await self._guarded(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.debug("caller hung up")
+        except Exception:
+            log.exception("%s %s failed", scope["method"], _path(scope))
+            if started:
+                raise
+            await problems.internal_error()(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

@@ -1,0 +1,49 @@
+"""The FastAPI app as a Ray Serve deployment: stateless replicas in front of the actors.
+
+Replicas hold no truth, so any number may run; two, so that one may die without a gap (design notes on Ray,
+section 2.4). Correctness never depends on which ingress Serve uses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+
+from phonefarm.actors import gateway
+from phonefarm.actors.spawn import log_to_file
+from phonefarm.serve.app import ServeConfig, create_app
+from phonefarm.serve.auth import KeyRing
+from phonefarm.settings import Settings
+
+APP = "phonefarm"
+
+
+def build(settings: Settings) -> Any:
+    """The Serve application of a farm."""
+
+    def ingress() -> FastAPI:
+        log_to_file(settings, "serve")
+        keys = KeyRing.single(settings.api_key)
+        config = ServeConfig(callbacks_allow=settings.callbacks_allow, default_app=settings.app)
+        return create_app(gateway.manager(), keys=keys, config=config)
+
+    class Ingress:
+        """Only a carrier: every route is the FastAPI app's."""
+
+    wrapped = serve.ingress(ingress)(Ingress)
+    deployment = serve.deployment(
+        name="http",
+        num_replicas=settings.replicas,
+        max_ongoing_requests=512,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=5,
+    )(wrapped)
+    return deployment.bind()
+
+
+def run(settings: Settings) -> None:
+    """Start Serve on the farm's address and deploy the app; returns when it answers."""
+    serve.start(http_options={"host": settings.host, "port": settings.port})
+    serve.run(build(settings), name=APP, route_prefix="/")
