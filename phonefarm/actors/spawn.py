@@ -33,6 +33,7 @@ HOST_LABEL = "pf.host"
 
 def _begin(actor: Any, settings: Settings, name: str) -> None:
     log_to_file(settings, name)
+    logging.getLogger(__name__).info("%s runs as process %d", name, os.getpid())
     actor._started = asyncio.get_running_loop().create_task(actor.start())
 
 

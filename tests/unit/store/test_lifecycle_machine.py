@@ -27,7 +27,7 @@ from phonefarm.models.states import ItemState, PhoneState, ProcessState
 from phonefarm.store import accept, cancel, claim, progress, rescue, roster, tables
 from phonefarm.store.engine import Engines, open_engines
 from phonefarm.store.migrate import upgrade
-from phonefarm.store.writer import Tx, Writer
+from phonefarm.store.writer import Tx, Writer, maps
 from tests.farmtools import keyword_inputs, submission
 
 pytestmark = pytest.mark.timeout(300)
@@ -187,9 +187,9 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def rules_hold(self) -> None:
         with self.engines.writer.connect() as connection:
-            read = lambda t: [dict(r) for r in connection.execute(sa.select(t)).mappings()]  # noqa: E731
-            processes, items = read(tables.processes), read(tables.items)
-            events, outbox, phones = read(tables.events), read(tables.outbox), read(tables.phones)
+            processes, items = maps(connection, sa.select(tables.processes)), maps(connection, sa.select(tables.items))
+            events, outbox = maps(connection, sa.select(tables.events)), maps(connection, sa.select(tables.outbox))
+            phones = maps(connection, sa.select(tables.phones))
             connection.rollback()
         self._states(processes, items)
         self._history(processes, items, events)
@@ -254,7 +254,7 @@ def test_any_order_of_events_keeps_the_rules(db_url: str, tmp_path: Path) -> Non
         pass
 
     Here.engines = engines
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Here,
         settings=settings(
             max_examples=100 if engines.is_sqlite else 25,
