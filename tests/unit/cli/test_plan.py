@@ -1,0 +1,112 @@
+"""From options and farm.yaml to settings and to the command line of Ray."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phonefarm.cli import plan, raynode
+from phonefarm.cli.plan import UpOptions
+from phonefarm.cli.statedir import StateDir
+from phonefarm.errors import ConfigError
+from phonefarm.settings import HostSettings, Settings, read_farm_file
+
+PORTS = {name: 22_000 + index for index, name in enumerate((*raynode.PORTS, *raynode.ROWS))}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path / "farm")
+    made.open()
+    return made
+
+
+def made(state: StateDir, options: UpOptions, config: dict[str, Any], addresses: tuple[str, ...] = ()) -> Settings:
+    return plan.settings(options, config, state=state, port=8123, adb_port=22_222, addresses=addresses)
+
+
+def test_real_phones_hang_on_cables(state: StateDir) -> None:
+    settings = made(state, UpOptions(), {})
+    assert settings.hosts == (HostSettings(name="local", usb=True),)
+    assert settings.callbacks_allow == ()
+    assert settings.db_url == f"sqlite:///{state.path / 'farm.db'}"
+    assert (settings.port, settings.adb_port, settings.api_key) == (8123, 22_222, state.api_key())
+
+
+def test_virtual_phones_are_connected_grouped_and_may_call_back_to_loopback(state: StateDir) -> None:
+    settings = made(state, UpOptions(sim=2), {}, ("127.0.0.1:21000", "127.0.0.1:21001"))
+    (host,) = settings.hosts
+    assert host == HostSettings(
+        name="local", usb=False, groups=("sim",), connect=("127.0.0.1:21000", "127.0.0.1:21001")
+    )
+    assert settings.callbacks_allow == ("127.0.0.0/8", "::1/128")
+
+
+def test_options_win_over_the_file_and_the_file_is_heard(tmp_path: Path, state: StateDir) -> None:
+    file = tmp_path / "farm.yaml"
+    file.write_text(
+        "replicas: 1\ncallbacks: {allow: ['10.0.0.0/8']}\n"
+        "hosts: {rack: {connect: ['192.0.2.1:5555'], groups: [a], usb: true}}\n"
+    )
+    settings = made(state, UpOptions(db="sqlite:////elsewhere.db"), read_farm_file(file), ("127.0.0.1:21000",))
+    (host,) = settings.hosts
+    assert host.name == "rack"
+    assert host.usb
+    assert host.groups == ("a", "sim")
+    assert host.connect == ("192.0.2.1:5555", "127.0.0.1:21000")
+    assert settings.db_url == "sqlite:////elsewhere.db"
+    assert settings.callbacks_allow == ("10.0.0.0/8", "127.0.0.0/8", "::1/128")
+    assert settings.replicas == 1
+
+
+def test_several_hosts_need_a_ray_cluster_they_can_join() -> None:
+    config = {"hosts": (HostSettings(name="one"), HostSettings(name="two"))}
+    with pytest.raises(ConfigError, match="two"):
+        plan.check(UpOptions(), config)
+    plan.check(UpOptions(address="head:6379"), config)
+
+
+def test_options_survive_the_way_through_a_command_line(tmp_path: Path) -> None:
+    options = UpOptions(
+        sim=2, port=0, state_dir=tmp_path, config=tmp_path / "farm.yaml", haproxy=False, db="sqlite:///x"
+    )
+    words = options.argv()
+    assert words[words.index("--sim") + 1] == "2"
+    assert words[words.index("--config") + 1] == str(tmp_path / "farm.yaml")
+    assert words[words.index("--db") + 1] == "sqlite:///x"
+    assert "--no-haproxy" in words
+    assert "--address" not in words
+
+
+def test_ray_gets_ports_and_directory_of_this_farm_alone(state: StateDir) -> None:
+    words = raynode.command(temp_dir=Path("/tmp/pf-x"), ports=PORTS, host="rack")
+    assert "--temp-dir=/tmp/pf-x" in words
+    assert "--labels=pf.role=head,pf.host=rack" in words
+    assert f"--port={PORTS['gcs']}" in words
+    assert "--dashboard-host=127.0.0.1" in words
+
+
+def test_the_environment_closes_ray_and_keeps_the_token_out_of_it(state: StateDir) -> None:
+    state.ray_token()
+    variables = raynode.environment(state=state, temp_dir=Path("/tmp/pf-x"), ports=PORTS, cookie="c", haproxy=True)
+    assert variables["RAY_AUTH_MODE"] == "token"
+    assert variables["RAY_AUTH_TOKEN_PATH"] == str(state.ray_token_file)
+    assert state.ray_token_file.read_text().strip() not in variables.values()
+    assert variables["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+    assert variables["RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"] == str(PORTS["replica_http"] + 31)
+    without = raynode.environment(state=state, temp_dir=Path("/t"), ports=PORTS, cookie="c", haproxy=False)
+    assert without["RAY_SERVE_ENABLE_HA_PROXY"] == without["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "0"
+
+
+def test_the_directory_for_sockets_is_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 10)))
+    made_dir = raynode.make_temp_dir()
+    try:
+        assert made_dir.stat().st_mode & 0o777 == 0o700
+        longest = made_dir / "h" / ("f" * 56) / "metrics.sock"
+        assert len(os.fsencode(longest)) <= 100
+    finally:
+        made_dir.rmdir()
