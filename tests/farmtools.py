@@ -20,7 +20,7 @@ from phonefarm.actors.session import Stop
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import ActorUnavailable, DeviceLost, PhoneFarmError
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
-from phonefarm.models.clock import Clock, new_id
+from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.models.phone import PhoneFacts
 from phonefarm.models.process import Options, Submission, Target
 from phonefarm.models.session import Job
@@ -169,7 +169,12 @@ class LocalFarm:
         )  # fmt: skip
 
     def _new_router(self) -> Router:
-        return Router(manager=_Lazy(lambda: self.manager), phone=self._phone, groups=frozenset({"empty"}))
+        return Router(
+            manager=_Lazy(lambda: self.manager),
+            phone=self._phone,
+            groups=frozenset({"empty"}),
+            clock=self._clock or system_clock,
+        )
 
     def _manager_of(self, phone_id: str) -> ProcessManager:
         if phone_id in self.cut:

@@ -1,1 +1,4 @@
-"""The actors: plain classes that run without Ray. ``spawn`` is the only ray.remote, ``gateway`` the only .remote()."""
+"""The actors: plain classes that run without Ray.
+
+``hosted`` puts settings and gateway into them, ``spawn`` is the only ray.remote, ``gateway`` the only .remote().
+"""

@@ -1,19 +1,15 @@
-"""The real ``Device`` and ``AdbHost`` of the actors: ``phonefarm.devices`` put together."""
+"""The real ``Device`` of a phone's actor: driver, executor, probe and judge put together."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from phonefarm.actors.session import Runner, Stop
-from phonefarm.devices.adb_server import AdbServer
 from phonefarm.devices.driver import Driver
 from phonefarm.devices.executor import Executor
-from phonefarm.devices.probe import identity, probe
+from phonefarm.devices.probe import probe
 from phonefarm.devices.profiles import load_profile
-from phonefarm.devices.tracker import Tracker
 from phonefarm.errors import DeviceError
 from phonefarm.judge.lexical import LexicalJudge
 from phonefarm.models.action import Verdict
@@ -63,32 +59,3 @@ class AdbDevice:
 
 def _app_of(job: Job) -> str:
     return next(str(action.params["app"]) for action in job.actions if "app" in action.params)
-
-
-class ServedAdb:
-    """The adb server of a host and its view of the phones."""
-
-    def __init__(self, *, port: int, state_dir: Path, usb: bool) -> None:
-        self.port = port
-        self._server = AdbServer(port=port, state_dir=state_dir, usb=usb)
-        self._tracker: Tracker | None = None
-
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def connect(self, address: str) -> str:
-        return self._server.connect(address)
-
-    def track(self) -> Iterator[Mapping[str, str]]:
-        self._tracker = Tracker(port=self.port)
-        return self._tracker.snapshots()
-
-    def end_tracking(self) -> None:
-        if self._tracker is not None:
-            self._tracker.close()
-
-    def identify(self, serial: str) -> str:
-        return identity(Driver(port=self.port, serial=serial))

@@ -30,7 +30,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.25, 10.0
 
 
 class AdbHost(Protocol):
-    """The adb server of a host: ``actors.device.AdbHost``, or a fake. Blocking; called from threads."""
+    """The adb server of a host: ``actors.adb.ServedAdb``, or a fake. Blocking; called from threads."""
 
     port: int
 

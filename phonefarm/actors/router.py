@@ -24,6 +24,7 @@ from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import Resolution, Target
 from phonefarm.models.queue import Assignment, QueueSnapshot, Running, WaitingItem
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, ErrorInfo, Job, Report
+from phonefarm.models.states import WaitingReason
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,17 @@ log = logging.getLogger(__name__)
 WAVE = 256
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 _DAY_MS = 86_400_000
+
+
+def _tomorrow(now: int) -> int:
+    """When the next UTC day begins, in ms."""
+    return (now // _DAY_MS + 1) * _DAY_MS
+
+
+def _next_attempt(item: WaitingItem, reason: WaitingReason, now: int) -> int | None:
+    if reason is WaitingReason.ACCOUNT_DAILY_LIMIT:
+        return _tomorrow(now)
+    return item.ready_at if item.ready_at > now else None
 
 
 class Router:
@@ -102,7 +114,7 @@ class Router:
                     "reason": reason.value,
                     "position": order[item_id],
                     "phones_considered": considered,
-                    "next_attempt_at": item.ready_at if item.ready_at > now else None,
+                    "next_attempt_at": _next_attempt(item, reason, now),
                 }
         return found
 
@@ -209,6 +221,8 @@ class Router:
         """Until something changes, or the next item's time comes."""
         now = self._clock()
         times = [item.ready_at for item in self._waiting.values() if item.ready_at > now]
+        if self._waiting and self._farm().spent_accounts:
+            times.append(_tomorrow(now))
         timeout = max(0.0, (min(times) - now) / 1000) + 0.001 if times else None
         try:
             await asyncio.wait_for(self._wake.wait(), timeout)

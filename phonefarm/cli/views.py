@@ -31,7 +31,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     """A table of plain texts; None is shown as nothing, known states have their colour."""
     made = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        made.add_column(column, no_wrap=index == 0, overflow="fold")
+        width = max((len(str(row[0])) for row in rows), default=0) if index == 0 else None  # ids are there to be copied
+        made.add_column(column, no_wrap=index == 0, overflow="fold", min_width=width)
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     return made

@@ -36,6 +36,7 @@ class Voice:
             f"farm       {farm.url}   (ingress: {farm.ingress})",
             f"key        {key}",
             f"dashboard  {farm.dashboard or 'that of your Ray cluster'}",
+            f"adb        127.0.0.1:{farm.ports.get('adb', 0)}   (the farm's own server; never 5037)",
             f"state      {state.path}",
         ]
         self.event(
@@ -44,6 +45,7 @@ class Voice:
             url=farm.url,
             api_key_file=None if key_from_env else str(state.api_key_file),
             dashboard=farm.dashboard or None,
+            adb_port=farm.ports.get("adb"),
             state_dir=str(state.path),
             ingress=farm.ingress,
         )

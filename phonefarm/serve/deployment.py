@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from ray import serve
 
 from phonefarm.actors import gateway
-from phonefarm.actors.spawn import log_to_file
+from phonefarm.actors.hosted import log_to_file
 from phonefarm.serve.app import ServeConfig, create_app
 from phonefarm.serve.auth import KeyRing
 from phonefarm.settings import Settings

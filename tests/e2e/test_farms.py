@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import stat
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from phonefarm.cli.kin import COOKIE_ENV
 from tests.databases import Postgres
-from tests.e2e.farm import KEY, Farm, farm, phonefarm, request, until, with_cookie
+from tests.e2e.farm import KEY, Farm, farm, phonefarm, until, with_cookie
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -66,14 +65,10 @@ def test_a_second_farm_on_the_same_state_directory_is_refused_by_name(here: Farm
 
 
 def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="pf-demo-") as directory:
-        done = phonefarm("demo", "--state-dir", f"{directory}/state", "--output-dir", str(tmp_path))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert len(list(tmp_path.glob("*.png"))) == 6
-        assert all(f"VP00000{n}" in done.stdout for n in (1, 2, 3))
-        cookie = json.loads(Path(directory, "state", "farm.json").read_text()).get("cookie", "")
-        assert until(lambda: not with_cookie(cookie), "the demo's processes are gone")
-
-
-def test_a_request_body_of_the_readme_is_accepted(here: Farm) -> None:
-    assert here.client.post("/capability-requests/enqueue", json=request({"routing": "queue"})).status_code == 202
+    before = set(with_cookie(f"{COOKIE_ENV}="))
+    done = phonefarm("demo", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("*.png"))) == 6
+    assert all(f"VP00000{n}" in done.stdout for n in (1, 2, 3))
+    assert done.stdout.count("verified") == 3
+    until(lambda: set(with_cookie(f"{COOKIE_ENV}=")) <= before, "the demo's processes are gone")

@@ -256,3 +256,43 @@ async def test_an_unheard_phone_loses_its_lease_and_its_late_word_changes_nothin
         ran = [(phone, action.index) for phone, item, action in farm.log if item != "leave"]
         assert ran[0] == ("P1", 0)
         assert {phone for phone, _ in ran[1:]} == {"P2"}, "the unheard phone stopped by itself"
+
+
+async def test_an_account_at_its_daily_limit_waits_and_says_so(db_url: str, tmp_path: Path) -> None:
+    day = 86_400_000
+    time = [20_000 * day]
+    async with local_farm(db_url, tmp_path, clock=lambda: time[0]) as farm:
+        await farm.add_phone("P1")
+        await farm.manager.put_account(
+            AccountCommand(
+                account_id="soup", phone_id="P1", active=True, authorization=AUTHORISED, daily_limits={"sessions": 1}
+            )
+        )
+        await farm.until(lambda: "soup" in farm.router._accounts)
+        first, second = (submission(Target(routing=Routing.DIRECT, account_id="soup")) for _ in range(2))
+        await farm.manager.submit_many([first])
+        await farm.status_of(first.process_id, "completed")
+        await farm.manager.submit_many([second])
+        await farm.until(lambda: farm.router._accounts["soup"].spent_day == 20_000)
+        view = await farm.manager.get_process(second.process_id)
+        assert view["status"] == "queued"
+        assert view["waiting"]["reason"] == "account_daily_limit"
+        assert view["waiting"]["next_attempt_at"] == "2024-10-05T00:00:00.000Z"
+        time[0] += day
+        await farm.restart_router()
+        view = await farm.status_of(second.process_id, "completed")
+        assert view["attempts"] == 1
+
+
+async def test_what_is_not_started_in_time_expires(db_url: str, tmp_path: Path) -> None:
+    time = [1_000_000]
+    async with local_farm(db_url, tmp_path, clock=lambda: time[0]) as farm:
+        await farm.add_phone("P1")
+        await farm.phones["P1"].detach("adb: offline")
+        order = submission(Target(routing=Routing.DIRECT, phone_id="P1"), options=Options(expires_at=1_005_000))
+        await farm.manager.submit_many([order])
+        time[0] += 5_000
+        view = await farm.status_of(order.process_id, "failed_terminal")
+        assert view["outcome"] == "expired"
+        assert view["error"]["code"] == "expired"
+        assert view["attempts"] == 0

@@ -1,0 +1,30 @@
+"""A host's process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from phonefarm.actors import gateway
+from phonefarm.actors.adb import ServedAdb
+from phonefarm.actors.host import HostActor, HostConfig
+from phonefarm.actors.hosted import begin
+from phonefarm.actors.ports import PhonePort
+from phonefarm.actors.spawn import spawn_phone
+from phonefarm.settings import Settings
+
+
+class HostedHost(HostActor):
+    def __init__(self, settings: Settings, name: str) -> None:
+        here = settings.host_named(name)
+
+        async def ensure(phone_id: str) -> PhonePort:
+            await asyncio.to_thread(spawn_phone, settings, phone_id, name)
+            return gateway.phone(phone_id)
+
+        super().__init__(
+            HostConfig(name=name, connect=here.connect),
+            adb=ServedAdb(port=settings.adb_port, state_dir=settings.state_dir / "adb" / name, usb=here.usb),
+            manager=gateway.manager(),
+            ensure_phone=ensure,
+        )
+        begin(self, settings, gateway.host_name(name))

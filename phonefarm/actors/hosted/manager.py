@@ -1,0 +1,30 @@
+"""The process manager's process."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from phonefarm.actors import gateway
+from phonefarm.actors.hosted import begin
+from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
+from phonefarm.core.leases import LeaseTerms
+from phonefarm.settings import Settings
+
+
+class HostedManager(ProcessManager):
+    def __init__(self, settings: Settings) -> None:
+        config = ManagerConfig(
+            db_url=settings.db_url,
+            artifact_dir=settings.artifact_dir,
+            terms=LeaseTerms(seconds=settings.lease_seconds, delivery_seconds=settings.delivery_seconds),
+            rescue_seconds=settings.rescue_seconds,
+        )
+        super().__init__(config, router=gateway.router(), sender=gateway.sender(), on_stale=_end_process)
+        begin(self, settings, gateway.MANAGER)
+
+
+def _end_process() -> None:
+    logging.getLogger(__name__).error("another process manager has taken over; this one ends")
+    logging.shutdown()
+    os._exit(1)

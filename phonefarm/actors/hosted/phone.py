@@ -1,0 +1,26 @@
+"""A phone's process."""
+
+from __future__ import annotations
+
+from phonefarm.actors import gateway
+from phonefarm.actors.device import AdbDevice
+from phonefarm.actors.hosted import begin
+from phonefarm.actors.phone import PhoneActor, PhoneConfig
+from phonefarm.settings import Settings
+
+
+class HostedPhone(PhoneActor):
+    def __init__(self, settings: Settings, phone_id: str, host: str) -> None:
+        config = PhoneConfig(
+            phone_id=phone_id,
+            host=host,
+            groups=settings.groups_of(phone_id, host),
+            check_seconds=settings.check_seconds,
+        )
+        super().__init__(
+            config,
+            manager=gateway.manager(),
+            host=gateway.host(host),
+            device=lambda serial, port: AdbDevice(phone_id=phone_id, serial=serial, port=port),
+        )
+        begin(self, settings, gateway.phone_name(phone_id))
