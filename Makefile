@@ -23,8 +23,8 @@ demo: setup
 	$(BIN)/phonefarm demo $(if $(KEEP),--keep)
 
 check: setup
-	$(BIN)/ruff format --check phonefarm tests
-	$(BIN)/ruff check phonefarm tests
+	$(BIN)/ruff format --check phonefarm tests scripts
+	$(BIN)/ruff check phonefarm tests scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -32,8 +32,8 @@ test: check
 	$(BIN)/python -m pytest $(ARGS)
 
 format: setup
-	$(BIN)/ruff format phonefarm tests
-	$(BIN)/ruff check --fix phonefarm tests
+	$(BIN)/ruff format phonefarm tests scripts
+	$(BIN)/ruff check --fix phonefarm tests scripts
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

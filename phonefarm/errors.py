@@ -7,6 +7,7 @@
     |   +-- Unauthorized 401            Forbidden 403       NotFound 404      Conflict 409
     |   +-- PayloadTooLarge 413         UnsupportedMedia 415
     |   +-- ValidationFailed 422        carries every fault found, first one gives the code
+    |   +-- TooManyRequests 429         the intake is full; try again after Retry-After
     +-- Unavailable 503                 storage, manager or router is away; try again
     |   +-- StorageUnavailable
     |   +-- ActorUnavailable            maybe executed: read back or repeat with the same key
@@ -127,6 +128,11 @@ class ValidationFailed(RequestError):
         first = faults[0]
         super().__init__(first.code.partition(":")[0], detail or first.code)
         self.faults = tuple(faults)
+
+
+class TooManyRequests(RequestError):
+    status = 429
+    title = "Too many requests"
 
 
 # -- the farm itself -----------------------------------------------------------------------------

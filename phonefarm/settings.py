@@ -36,12 +36,14 @@ class HostSettings:
 class Settings:
     """A farm's settings. Times in seconds.
 
+    ``run_id``: of this start of the farm, the same for all its actors whenever they are restarted.
     ``groups``: phone group -> ids of phones that belong to it beside those of its hosts.
     ``callbacks_allow``: CIDR networks that callbacks may reach though they are not public.
     """
 
     state_dir: Path
     db_url: str
+    run_id: int = 0
     host: str = "127.0.0.1"
     port: int = 8000
     adb_port: int = 0

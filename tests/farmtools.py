@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,10 @@ class LocalFarm:
         self.manager = self._new_manager()
         await old.stop()
         await self.manager.start()
+
+    def next_run(self) -> None:
+        """The managers made from now on belong to a new start of the farm."""
+        self._config = replace(self._config, run_id=self._config.run_id + 1)
 
     async def restart_router(self) -> None:
         await self.router.stop()

@@ -47,10 +47,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManagerConfig:
-    """``rescue_seconds``: how often expired leases and items are looked for."""
+    """``run_id``: of this start of the farm; ``rescue_seconds``: how often expired leases and items are looked for."""
 
     db_url: str
     artifact_dir: Path
+    run_id: int = 0
     terms: LeaseTerms = field(default_factory=LeaseTerms)
     rescue_seconds: float = 2.0
 
@@ -78,7 +79,7 @@ class ProcessManager:
 
     async def start(self) -> None:
         """Open the database, then keep rescuing until stopped."""
-        await self._db.open()
+        await self._db.open(lambda tx: roster.begin_run(tx, self._config.run_id))
         log.info("process manager has epoch %d", self._db.epoch)
         self._tell(self._sender.kick())
         self._background(self._rescue_loop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def settings(
         "api_key": state.api_key(),
         "webhook_secret": state.webhook_secret(),
     }
-    return Settings(**values)
+    return Settings(**values, run_id=secrets.randbits(62))
 
 
 def check(options: UpOptions, config: dict[str, Any]) -> None:

@@ -26,10 +26,10 @@ from phonefarm.errors import (
     RequestError,
     StaleWriter,
     StorageUnavailable,
+    TooManyRequests,
     Unavailable,
 )
 from phonefarm.models.process import Accepted, Submission, SubmitOutcome
-from phonefarm.serve.problems import TooManyRequests
 
 log = logging.getLogger(__name__)
 

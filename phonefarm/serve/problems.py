@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -26,13 +26,6 @@ _MOST_FAULTS = 100
 _TITLES: Mapping[str, str] = {"idempotency_key_reused": "Idempotency key reused"}
 _ROUTING_CODES: Mapping[int, str] = {404: "unknown_route", 405: "method_not_allowed"}
 log = logging.getLogger(__name__)
-
-
-class TooManyRequests(RequestError):
-    """429: more is waiting than the farm takes; nothing was changed."""
-
-    status: ClassVar[int] = 429
-    title: ClassVar[str] = "Too many requests"
 
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

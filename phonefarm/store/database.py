@@ -37,12 +37,12 @@ class Database:
         self._problem = "the database is being opened"
         self.opened = asyncio.Event()
 
-    async def open(self) -> None:
-        """Open, check, migrate, take the epoch; returns when it has worked."""
+    async def open(self, first: Change[None]) -> None:
+        """Open, check, migrate, take the epoch, commit ``first``; returns when it has worked."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                await asyncio.to_thread(self._open)
+                await asyncio.to_thread(self._open, first)
             except (StorageUnavailable, StorageRefused, ConfigError) as error:
                 self._problem = error.message
                 log.error("database not usable: %s; next step: %s", error.message, error.next_step)
@@ -52,13 +52,14 @@ class Database:
                 self.opened.set()
                 return
 
-    def _open(self) -> None:
+    def _open(self, first: Change[None]) -> None:
         engines = open_engines(self._url)
         try:
             check_integrity(engines)
             upgrade(engines)
             writer = Writer(engines, clock=self._clock, on_stale=self._on_stale)
             writer.start()
+            writer.submit(first).result()
         except BaseException:
             engines.dispose()
             raise

@@ -13,7 +13,7 @@ from phonefarm.errors import Fault, NotFound, ValidationFailed
 from phonefarm.models.phone import AccountRow, DailyLimits, PhoneReport, PhoneRow
 from phonefarm.models.process import AccountCommand
 from phonefarm.models.states import PhoneState
-from phonefarm.store.tables import account_usage, accounts, items, phones
+from phonefarm.store.tables import account_usage, accounts, items, meta, phones
 from phonefarm.store.writer import Row, Tx
 
 _DAY_MS = 86_400_000
@@ -38,6 +38,18 @@ def upsert(tx: Tx, table: sa.Table, values: Mapping[str, Any], update: Sequence[
 
 
 # -- phones --------------------------------------------------------------------------------------
+
+
+def begin_run(tx: Tx, run_id: int) -> None:
+    """The first change of a manager. In a farm that was started anew no phone has been seen yet; one whose manager
+    alone was restarted keeps its phones as they are. What operators set stays."""
+    known = tx.rows(sa.select(meta.c.value).where(meta.c.name == "run")).scalar_one_or_none()
+    if known == run_id:
+        return
+    upsert(tx, meta, {"name": "run", "value": run_id}, ("value",))
+    held = [state.value for state in _HELD]
+    unseen = {"state": PhoneState.OFFLINE.value, "why": "not seen since the farm was started"}
+    tx.rows(sa.update(phones).where(phones.c.state.not_in(held)).values(**unseen))
 
 
 def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:

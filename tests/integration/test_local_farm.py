@@ -296,3 +296,15 @@ async def test_what_is_not_started_in_time_expires(db_url: str, tmp_path: Path) 
         assert view["outcome"] == "expired"
         assert view["error"]["code"] == "expired"
         assert view["attempts"] == 0
+
+
+async def test_a_farm_that_is_started_anew_has_seen_no_phone_yet(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        await farm.restart_manager()
+        assert (await farm.manager.get_phone("P1"))["state"] == "available", "only the manager was restarted"
+        farm.next_run()
+        await farm.restart_manager()
+        phone = await farm.manager.get_phone("P1")
+        assert (phone["state"], phone["why"]) == ("offline", "not seen since the farm was started")
+        await farm.add_phone("P1")

@@ -17,6 +17,7 @@ class HostedManager(ProcessManager):
         config = ManagerConfig(
             db_url=settings.db_url,
             artifact_dir=settings.artifact_dir,
+            run_id=settings.run_id,
             terms=LeaseTerms(seconds=settings.lease_seconds, delivery_seconds=settings.delivery_seconds),
             rescue_seconds=settings.rescue_seconds,
         )

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from phonefarm.errors import ActorUnavailable, NotFound, PhoneFarmError, StorageUnavailable, Unavailable
+from phonefarm.errors import (
+    ActorUnavailable,
+    NotFound,
+    PhoneFarmError,
+    StorageUnavailable,
+    TooManyRequests,
+    Unavailable,
+)
 from phonefarm.models.process import Accepted, Submission, SubmitOutcome
 from phonefarm.serve.intake import Intake, IntakeLimits
-from phonefarm.serve.problems import TooManyRequests
 from tests.farmtools import submission
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio]
