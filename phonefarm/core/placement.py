@@ -36,16 +36,16 @@ def claim_order(item: WaitingItem) -> tuple[int, int, str]:
 def place(waiting: Iterable[WaitingItem], farm: Farm, now: int) -> list[Assignment]:
     """The assignments to make now (``now`` in ms since the epoch). No phone and no account is given twice."""
     free = _FreePhones(farm)
-    accounts = _FreeAccounts(farm)
-    return list(_assign(sorted(waiting, key=claim_order), free, accounts, now))
+    if not free:
+        return []
+    ready = sorted((item for item in waiting if item.ready_at <= now), key=claim_order)
+    return list(_assign(ready, free, _FreeAccounts(farm)))
 
 
-def _assign(items: Sequence[WaitingItem], free: _FreePhones, accounts: _FreeAccounts, now: int) -> Iterator[Assignment]:
+def _assign(items: Sequence[WaitingItem], free: _FreePhones, accounts: _FreeAccounts) -> Iterator[Assignment]:
     for item in items:
         if not free:
             return
-        if item.ready_at > now:
-            continue
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
         if found is None:
             continue
