@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -107,10 +106,6 @@ class PhoneActor:
         if self._current is not None:
             self._current.stop.hard("lease_lost")
         self._threads.shutdown(wait=False)
-
-    async def pid(self) -> int:
-        """The process that runs this actor."""
-        return os.getpid()
 
     async def _find(self) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
@@ -30,6 +32,10 @@ class Unreachable(PhoneFarmError):
     next_step = "start a farm with: phonefarm up; or give the URL of a running one with --url"
 
 
+#: Pause before a farm that is away is asked again, in seconds.
+_AWAY_SECONDS = 0.5
+
+
 def _told(problem: dict[str, Any]) -> str:
     head = f"{problem.get('status', '')} {problem.get('title', 'refused')} ({problem.get('code', 'no code')})".strip()
     detail = problem.get("detail")
@@ -42,10 +48,24 @@ def _told(problem: dict[str, Any]) -> str:
 
 
 class FarmClient:
-    """Use as a context manager. Raises Refused and Unreachable."""
+    """Use as a context manager. Raises Refused and Unreachable.
 
-    def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
+    A farm that says that it is away (503) is asked again for ``patience`` seconds: whatever is sent from here may be
+    sent twice, a submission by its request_id, a cancel since asking again is harmless.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float = 30.0,
+        patience: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.url = url.rstrip("/")
+        self._patience = patience
+        self._sleep = sleep
         headers = {"Authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
 
@@ -84,13 +104,19 @@ class FarmClient:
         return value
 
     def _send(self, method: str, path: str, body: Any = None, params: dict[str, Any] | None = None) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, json=body, params=params)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"no farm answers at {self.url}: {error or type(error).__name__}") from error
+        waited = 0.0
+        while (answer := self._once(method, path, body, params)).status_code == 503 and waited < self._patience:
+            self._sleep(_AWAY_SECONDS)
+            waited += _AWAY_SECONDS
         if answer.status_code >= 400:
             raise Refused(_problem(answer))
         return answer
+
+    def _once(self, method: str, path: str, body: Any, params: dict[str, Any] | None) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body, params=params)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"no farm answers at {self.url}: {error or type(error).__name__}") from error
 
 
 def _problem(answer: httpx.Response) -> dict[str, Any]:
