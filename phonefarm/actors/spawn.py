@@ -20,24 +20,24 @@ HOST_LABEL = "pf.host"
 
 def spawn_farm(settings: Settings) -> None:
     """Start every actor of the farm but the phones', which their hosts start. Those that run are left alone."""
-    from phonefarm.actors.hosted.host import HostedHost
-    from phonefarm.actors.hosted.manager import HostedManager
-    from phonefarm.actors.hosted.router import HostedRouter
-    from phonefarm.actors.hosted.sender import HostedSender
+    from phonefarm.actors.hosted.host import HostActor
+    from phonefarm.actors.hosted.manager import ProcessManager
+    from phonefarm.actors.hosted.router import Router
+    from phonefarm.actors.hosted.sender import CallbackSender
 
     head = {HEAD_LABEL: "head"}
-    _spawn(HostedManager, gateway.MANAGER, head, settings)
+    _spawn(ProcessManager, gateway.MANAGER, head, settings)
     for host in settings.hosts:
-        _spawn(HostedHost, gateway.host_name(host.name), {HOST_LABEL: host.name}, settings, host.name)
-    _spawn(HostedRouter, gateway.ROUTER, head, settings)
-    _spawn(HostedSender, gateway.SENDER, head, settings)
+        _spawn(HostActor, gateway.host_name(host.name), {HOST_LABEL: host.name}, settings, host.name)
+    _spawn(Router, gateway.ROUTER, head, settings)
+    _spawn(CallbackSender, gateway.SENDER, head, settings)
 
 
 def spawn_phone(settings: Settings, phone_id: str, host: str) -> None:
     """Start the actor of a phone on the host that holds its cable."""
-    from phonefarm.actors.hosted.phone import HostedPhone
+    from phonefarm.actors.hosted.phone import PhoneActor
 
-    _spawn(HostedPhone, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
+    _spawn(PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
 
 
 def _spawn(cls: type, name: str, label: dict[str, str], *args: Any) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from phonefarm.actors import gateway
+from phonefarm.actors import host as plain
 from phonefarm.actors.adb import ServedAdb
-from phonefarm.actors.host import HostActor, HostConfig
 from phonefarm.actors.hosted import begin
 from phonefarm.actors.ports import PhonePort
 from phonefarm.actors.spawn import spawn_phone
 from phonefarm.settings import Settings
 
 
-class HostedHost(HostActor):
+class HostActor(plain.HostActor):
     def __init__(self, settings: Settings, name: str) -> None:
         here = settings.host_named(name)
 
@@ -22,7 +22,7 @@ class HostedHost(HostActor):
             return gateway.phone(phone_id)
 
         super().__init__(
-            HostConfig(name=name, connect=here.connect),
+            plain.HostConfig(name=name, connect=here.connect),
             adb=ServedAdb(port=settings.adb_port, state_dir=settings.state_dir / "adb" / name, usb=here.usb),
             manager=gateway.manager(),
             ensure_phone=ensure,

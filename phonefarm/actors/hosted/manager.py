@@ -6,15 +6,15 @@ import logging
 import os
 
 from phonefarm.actors import gateway
+from phonefarm.actors import process_manager as plain
 from phonefarm.actors.hosted import begin
-from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.settings import Settings
 
 
-class HostedManager(ProcessManager):
+class ProcessManager(plain.ProcessManager):
     def __init__(self, settings: Settings) -> None:
-        config = ManagerConfig(
+        config = plain.ManagerConfig(
             db_url=settings.db_url,
             artifact_dir=settings.artifact_dir,
             run_id=settings.run_id,

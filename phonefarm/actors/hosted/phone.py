@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from phonefarm.actors import gateway
+from phonefarm.actors import phone as plain
 from phonefarm.actors.device import AdbDevice
 from phonefarm.actors.hosted import begin
-from phonefarm.actors.phone import PhoneActor, PhoneConfig
 from phonefarm.settings import Settings
 
 
-class HostedPhone(PhoneActor):
+class PhoneActor(plain.PhoneActor):
     def __init__(self, settings: Settings, phone_id: str, host: str) -> None:
-        config = PhoneConfig(
+        config = plain.PhoneConfig(
             phone_id=phone_id,
             host=host,
             groups=settings.groups_of(phone_id, host),

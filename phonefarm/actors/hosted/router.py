@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from phonefarm.actors import gateway
+from phonefarm.actors import router as plain
 from phonefarm.actors.hosted import begin
-from phonefarm.actors.router import Router
 from phonefarm.settings import Settings
 
 
-class HostedRouter(Router):
+class Router(plain.Router):
     def __init__(self, settings: Settings) -> None:
         super().__init__(
             manager=gateway.manager(),
