@@ -19,7 +19,7 @@ from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
 from phonefarm.actors.router import Router
 from phonefarm.actors.session import Stop
 from phonefarm.core.leases import LeaseTerms
-from phonefarm.errors import ActorUnavailable, DeviceLost, PhoneFarmError
+from phonefarm.errors import ActorUnavailable, DeviceLost, PhoneFarmError, SessionStopped
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.models.phone import PhoneFacts
@@ -71,50 +71,61 @@ class FakeDevice:
         self.started = threading.Event()
         self.errors: list[PhoneFarmError] = []
         self.alive = True
+
+
+class FakeHandle:
+    """A phone as one actor has opened it; fulfils ``Device`` and ``Runner``."""
+
+    def __init__(self, phone: FakeDevice) -> None:
+        self._phone = phone
+        self._interrupted = False
         self._stop: Stop | None = None
         self._job: Job | None = None
 
     def probe(self) -> PhoneFacts:
-        if not self.alive:
+        if not self._phone.alive:
             raise DeviceLost("fake phone is gone")
-        return PhoneFacts(phone_id=self.phone_id, model="Fake 1", android="14")
+        return PhoneFacts(phone_id=self._phone.phone_id, model="Fake 1", android="14")
 
-    def runner(self, job: Job, stop: Stop) -> FakeDevice:
+    def runner(self, job: Job, stop: Stop) -> FakeHandle:
         self._job, self._stop = job, stop
         return self
 
     def interrupt(self) -> None:
-        self.gate.set()
+        """As the real one: the command in flight ends as if a stop had been asked for."""
+        self._interrupted = True
+        self._phone.gate.set()
 
     def run(self, action: Action) -> ActionResult:
         assert self._stop is not None
         assert self._job is not None
-        self.log.append((self.phone_id, self._job.lease.item_id, action))
-        self.started.set()
-        self.gate.wait(20)
+        self._phone.log.append((self._phone.phone_id, self._job.lease.item_id, action))
+        self._phone.started.set()
+        self._phone.gate.wait(20)
         self._stop.check()
-        if not self.alive:
+        if self._interrupted:
+            self._interrupted = False
+            raise SessionStopped("cancelled")
+        if not self._phone.alive:
             raise DeviceLost("fake phone is gone")
-        if self.errors:
-            raise self.errors.pop(0)
+        if self._phone.errors:
+            raise self._phone.errors.pop(0)
         return self._result(action)
 
     def _result(self, action: Action) -> ActionResult:
         if action.kind is ActionKind.WATCH:
-            video = {"phone_id": self.phone_id, "title": f"about {action.params['keyword']}", "author": "a"}
+            video = {"phone_id": self._phone.phone_id, "title": f"about {action.params['keyword']}", "author": "a"}
             more = {"at": "2026-11-24T00:00:00.000Z", "tags": [], "watched_seconds": 1.0, "verdict": None}
             return ActionResult(output={**video, **more})
         if action.kind is ActionKind.SCREENSHOT:
-            return ActionResult(
-                output={"artifact": f"{action.params['name']}.png"}, artifacts=(self.snapshot(action.params["name"]),)
-            )
+            return ActionResult(artifacts=(self.snapshot(action.params["name"]),))
         return ActionResult()
 
     def snapshot(self, name: str) -> Artifact:
         return Artifact(name=f"{name}.png", media_type="image/png", data=b"\x89PNG fake")
 
     def leave(self) -> None:
-        self.log.append((self.phone_id, "leave", Action(index=-1, kind=ActionKind.CLOSE_APP)))
+        self._phone.log.append((self._phone.phone_id, "leave", Action(index=-1, kind=ActionKind.CLOSE_APP)))
 
 
 class QuietSender:
@@ -202,7 +213,7 @@ class LocalFarm:
             config,
             manager=_Lazy(lambda: self._manager_of(phone_id)),
             host=NoHost(),
-            device=lambda _serial, _port: device,
+            device=lambda _serial, _port: FakeHandle(device),
         )
         self.phones[phone_id] = actor
         await actor.start()

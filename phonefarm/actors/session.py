@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from phonefarm.errors import ActionError, DeviceError, PhoneFarmError, SessionStopped
+from phonefarm.errors import ActionError, DeviceError, DeviceLost, PhoneFarmError, SessionStopped
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 
@@ -93,10 +93,8 @@ class Session:
         """Run to the end, whatever it is; the entry says which. None after a lost lease: nothing more is said."""
         try:
             self._actions()
-        except SessionStopped as stopped:
-            return self._stopped(stopped.reason)
         except PhoneFarmError as error:
-            return self._stopped(self._stop.reason) if self._stop.reason is not None else self._failed(error)
+            return self._broken_off(error)
         except Exception as error:
             log.exception("session of item %s broke", self._job.lease.item_id)
             return self._failed(ActionError(f"internal error: {type(error).__name__}: {error}"))
@@ -132,6 +130,14 @@ class Session:
                 artifacts=result.artifacts,
             )
         )
+
+    def _broken_off(self, error: PhoneFarmError) -> Entry | None:
+        """Stopped only if somebody asked for it; a command that was ended for another reason means a lost phone."""
+        if self._stop.reason is not None:
+            return self._stopped(self._stop.reason)
+        if isinstance(error, SessionStopped):
+            return self._failed(DeviceLost("the phone went away in the middle of a command"))
+        return self._failed(error)
 
     def _stopped(self, reason: str) -> Entry | None:
         if reason == "lease_lost":

@@ -7,7 +7,7 @@ that was already applied (a report sent again after a lost reply) changes nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -133,8 +133,13 @@ class _Step:
         self._end(ItemEvent.FINISH, "item.finished")
         self._count_phone("items_done")
 
-    def cancelled(self, _entry: Entry) -> None:
-        self._end(ItemEvent.CANCEL, "item.cancelled")
+    def cancelled(self, entry: Entry) -> None:
+        """Only what a caller wanted cancelled can be; else the attempt was merely broken off."""
+        if self.row["cancel"] is not None:
+            self._end(ItemEvent.CANCEL, "item.cancelled")
+        else:
+            error = ErrorInfo(code="interrupted", message="the session was broken off", retryable=True)
+            self.failed(replace(entry, error=error))
 
     def failed(self, entry: Entry) -> None:
         error = entry.error or ErrorInfo(code="internal_error", message="no reason given", retryable=True)

@@ -10,6 +10,7 @@ import pytest
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import AppMissing, Conflict, DeviceLost, NotFound, RequestError
 from phonefarm.models.process import Accepted, AccountCommand, CancelCommand, CancelStatus, Options, Target
+from phonefarm.models.session import Entry, EntryKind, Report
 from phonefarm.models.states import CancelStrategy, PublicStatus, Routing
 from tests.farmtools import AUTHORISED, keyword_inputs, local_farm, submission
 
@@ -308,3 +309,43 @@ async def test_a_farm_that_is_started_anew_has_seen_no_phone_yet(db_url: str, tm
         phone = await farm.manager.get_phone("P1")
         assert (phone["state"], phone["why"]) == ("offline", "not seen since the farm was started")
         await farm.add_phone("P1")
+
+
+async def test_a_phone_that_is_unplugged_in_mid_command_is_lost_and_nothing_is_cancelled(
+    db_url: str, tmp_path: Path
+) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        first = await farm.add_phone("P1")
+        first.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await asyncio.to_thread(first.started.wait, 20)
+        await farm.add_phone("P2")
+        await farm.phones["P1"].detach("adb: not connected")
+        view = await farm.status_of(order.process_id, "completed", "cancelled", "failed_terminal")
+        assert view["status"] == "completed"
+        assert view["items"][0]["phone_id"] == "P2"
+        errors = [e["data"]["error"]["code"] for e in await farm.manager.process_events(order.process_id) if
+                  e["kind"] == "item.interrupted"]  # fmt: skip
+        assert errors == ["device_lost"]
+        assert (await farm.manager.get_phone("P1"))["state"] == "offline"
+
+
+async def test_nobody_can_cancel_an_item_that_no_caller_wanted_cancelled(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        phone = await farm.add_phone("P1")
+        phone.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        view = await farm.status_of(order.process_id, "executing")
+        report = Report(
+            phone_id="P1",
+            process_id=order.process_id,
+            item_id=view["items"][0]["queue_item_id"],
+            attempt=1,
+            entries=(Entry(kind=EntryKind.CANCELLED),),
+        )
+        assert (await farm.manager.report(report)).accepted
+        phone.gate.set()
+        view = await farm.status_of(order.process_id, "completed", "cancelled")
+        assert view["status"] == "completed"
