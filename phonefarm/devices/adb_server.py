@@ -30,7 +30,7 @@ import adbutils  # type: ignore[import-untyped]
 
 from phonefarm.devices import processes
 from phonefarm.devices.processes import Mark
-from phonefarm.devices.wire import query, server_answers
+from phonefarm.devices.wire import port_taken, query
 from phonefarm.errors import AdbServerDown, ConfigError, DeviceError, DeviceUnauthorized
 
 USERS_PORT = 5037
@@ -174,7 +174,7 @@ class AdbServer:
         return path
 
     def _begin(self, timeout: float) -> None:
-        if server_answers(self.host, self.port):
+        if port_taken(self.host, self.port):
             raise AdbServerDown(f"port {self.port} is held by a program that is not ours")
         self._spawn()
         self._wait(timeout)

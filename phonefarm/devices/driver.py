@@ -32,7 +32,7 @@ from phonefarm.devices.wire import (
     Flight,
     flying,
     mapped,
-    server_answers,
+    server_lives,
 )
 from phonefarm.errors import (
     AdbServerDown,
@@ -205,7 +205,7 @@ class Driver:
         return mapped(error, what=self.serial, cut=self._cut)
 
     def _cut(self) -> PhoneFarmError:
-        if server_answers(self.host, self.port):
+        if server_lives(self.host, self.port):
             return DeviceLost(f"{self.serial}: the connection was cut in the middle of a command")
         return AdbServerDown(f"no adb server answers on port {self.port}")
 

@@ -233,11 +233,27 @@ class Device(AdbDevice):  # type: ignore[misc]
         return conn
 
 
-def server_answers(host: str, port: int) -> bool:
-    """Whether anything takes connections there; asked only after a stream was cut."""
+def port_taken(host: str, port: int) -> bool:
+    """Whether anything takes connections there."""
     try:
         with socket.create_connection((host, port), timeout=1.0):
             return True
+    except OSError:
+        return False
+
+
+def server_lives(host: str, port: int) -> bool:
+    """Whether the adb server there still speaks; asked only after a stream was cut.
+
+    A server that is being killed loses its streams before its port, so a connection alone proves nothing: it must
+    answer. One that is merely slow to answer counts as alive.
+    """
+    try:
+        with socket.create_connection((host, port), timeout=1.0) as conn:
+            conn.sendall(b"000chost:version")
+            return conn.recv(4) != b""
+    except TimeoutError:
+        return True
     except OSError:
         return False
 
