@@ -2,6 +2,7 @@
 #   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
 #   make test          all checks and all tests                                   (ARGS=... go to pytest)
 #   make check         formatting, lint, types, import rules
+#   make openapi       docs/openapi.json and docs/capabilities.md again from the program
 #   make lock          resolve requirements.lock again from pyproject.toml
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test check format lock clean
+.PHONY: setup demo test check format openapi lock clean
 
 setup: $(STAMP)
 
@@ -34,6 +35,9 @@ test: check
 format: setup
 	$(BIN)/ruff format phonefarm tests scripts
 	$(BIN)/ruff check --fix phonefarm tests scripts
+
+openapi: setup
+	$(BIN)/python -m scripts.openapi
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -5,7 +5,7 @@
     PhoneFarmError                      code, message, next_step, retryable
     +-- RequestError                    status: the caller's request is refused, nothing changed
     |   +-- Unauthorized 401            Forbidden 403       NotFound 404      Conflict 409
-    |   +-- PayloadTooLarge 413         UnsupportedMedia 415
+    |   +-- NotAcceptable 406           PayloadTooLarge 413       UnsupportedMedia 415
     |   +-- ValidationFailed 422        carries every fault found, first one gives the code
     |   +-- TooManyRequests 429         the intake is full; try again after Retry-After
     +-- Unavailable 503                 storage, manager or router is away; try again
@@ -25,6 +25,9 @@
     +-- ActionError                     an action could not reach its goal on a working phone
     |   +-- UnexpectedScreen            not the screen the action needs, and recovery did not help
     |   +-- AppMissing                  the app of the profile is not installed
+    |   +-- NotSupported                this Android, or this app's profile, has no way to do it
+    |   +-- ApkMissing                  no such file in the farm's folder of APKs
+    |   +-- InstallRefused              the file is not the one asked for, or Android refused it
     +-- SessionStopped                  cancel or lost lease asked the session to stop
 
 Foreign errors (adbutils, SQLAlchemy, Ray, httpx) are mapped to these once, at the border where they arise.
@@ -99,6 +102,11 @@ class Forbidden(RequestError):
 class NotFound(RequestError):
     status = 404
     title = "Not found"
+
+
+class NotAcceptable(RequestError):
+    status = 406
+    title = "Not acceptable"
 
 
 class Conflict(RequestError):
@@ -228,6 +236,24 @@ class UnexpectedScreen(ActionError):
 class AppMissing(ActionError):
     code = "app_missing"
     next_step = "install the app of the profile on this phone"
+    retryable = False
+
+
+class NotSupported(ActionError):
+    code = "not_supported"
+    next_step = "the phone's Android or the app's profile cannot do this; the message says what can be done instead"
+    retryable = False
+
+
+class ApkMissing(ActionError):
+    code = "apk_missing"
+    next_step = "put the file into the folder apks of the farm's state directory on the phone's host"
+    retryable = False
+
+
+class InstallRefused(ActionError):
+    code = "install_refused"
+    next_step = "read Android's reason in the message; for a lower version say allow_downgrade"
     retryable = False
 
 

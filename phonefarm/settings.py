@@ -18,6 +18,7 @@ import yaml
 from phonefarm.errors import ConfigError
 
 API_KEY_ENV = "PHONEFARM_API_KEY"
+JUDGE_URL_ENV, JUDGE_MODEL_ENV, JUDGE_KEY_ENV = "PHONEFARM_JUDGE_URL", "PHONEFARM_JUDGE_MODEL", "PHONEFARM_JUDGE_KEY"
 WEBHOOK_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET"
 NAMESPACE = "phonefarm"
 
@@ -33,12 +34,25 @@ class HostSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeSettings:
+    """An endpoint that speaks OpenAI's chat completions. ``tokens`` a process, 0 for no limit."""
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    seconds: float = 20.0
+    at_once: int = 4
+    tokens: int = 200_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """A farm's settings. Times in seconds.
 
     ``run_id``: of this start of the farm, the same for all its actors whenever they are restarted.
     ``groups``: phone group -> ids of phones that belong to it beside those of its hosts.
     ``callbacks_allow``: CIDR networks that callbacks may reach though they are not public.
+    ``retention_days``: how long a process, and with it its idempotency key, is kept after it ended.
     """
 
     state_dir: Path
@@ -53,15 +67,22 @@ class Settings:
     hosts: tuple[HostSettings, ...] = (HostSettings(name="local"),)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     app: str = "feed"
+    judge: JudgeSettings | None = None
     lease_seconds: float = 30.0
     delivery_seconds: float = 30.0
     check_seconds: float = 30.0
     rescue_seconds: float = 2.0
+    retention_days: float = 90.0
     replicas: int = 2
 
     @property
     def artifact_dir(self) -> Path:
         return self.state_dir / "artifacts"
+
+    @property
+    def apk_dir(self) -> Path:
+        """Where operators put the APKs that ``install_app`` may install."""
+        return self.state_dir / "apks"
 
     @property
     def log_dir(self) -> Path:
@@ -96,6 +117,18 @@ def read_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
     return Secrets(api_key=environ.get(API_KEY_ENV) or None, webhook_secret=environ.get(WEBHOOK_SECRET_ENV) or None)
 
 
+def read_judge(environ: Mapping[str, str] = os.environ) -> JudgeSettings | None:
+    """The judge's endpoint of the environment, None for the offline judge. Raises ConfigError for half of one."""
+    url, model = environ.get(JUDGE_URL_ENV), environ.get(JUDGE_MODEL_ENV)
+    if not url and not model:
+        return None
+    if not url or not model:
+        raise ConfigError(f"{JUDGE_URL_ENV} and {JUDGE_MODEL_ENV} belong together; set both or neither")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"{JUDGE_URL_ENV} must begin with http:// or https://, such as http://127.0.0.1:8080/v1")
+    return JudgeSettings(url=url, model=model, key=environ.get(JUDGE_KEY_ENV) or None)
+
+
 def child_environment(extra: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for a process we start: ours and ``extra``."""
     return {**environ, **extra}
@@ -109,6 +142,7 @@ _KEYS = {
     "delivery_seconds": (int, float),
     "check_seconds": (int, float),
     "rescue_seconds": (int, float),
+    "retention_days": (int, float),
     "replicas": int,
 }
 

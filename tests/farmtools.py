@@ -44,6 +44,12 @@ def keyword_inputs(**changes: Any) -> dict[str, Any]:
     return {**inputs, **changes}
 
 
+def maintenance(*steps: dict[str, Any], **changes: Any) -> Submission:
+    """A valid maintenance submission: each step ``{"action": ..., "params": {...}}``."""
+    inputs = {"steps": [{"params": {}, **step} for step in steps], "metadata": {}}
+    return submission(capability=Capability.MAINTENANCE, inputs=inputs, **changes)
+
+
 def submission(target: Target | None = None, **changes: Any) -> Submission:
     """A valid submission; ``request_id`` is new unless given."""
     values: dict[str, Any] = {
@@ -90,6 +96,11 @@ class FakeHandle:
     def runner(self, job: Job, stop: Stop) -> FakeHandle:
         self._job, self._stop = job, stop
         return self
+
+    def screen(self) -> bytes:
+        if not self._phone.alive:
+            raise DeviceLost("fake phone is gone")
+        return b"\x89PNG screen"
 
     def interrupt(self) -> None:
         """As the real one: the command in flight ends as if a stop had been asked for."""
@@ -162,8 +173,9 @@ class LocalFarm:
 
     def __init__(self, db_url: str, directory: Path, *, terms: LeaseTerms, clock: Clock | None) -> None:
         self._config = ManagerConfig(
-            db_url=db_url, artifact_dir=directory / "artifacts", terms=terms, rescue_seconds=0.1
-        )
+            db_url=db_url, artifact_dir=directory / "artifacts", terms=terms, rescue_seconds=0.1,
+            hosts=frozenset({"local", "spare"}), groups=frozenset({"empty"}),
+        )  # fmt: skip
         self._clock = clock
         self.sender = QuietSender()
         self.log: list[tuple[str, str, Action]] = []
@@ -186,6 +198,7 @@ class LocalFarm:
             phone=self._phone,
             groups=frozenset({"empty"}),
             clock=self._clock or system_clock,
+            rest_seconds=0.05 if self._clock else 30.0,
         )
 
     def _manager_of(self, phone_id: str) -> ProcessManager:
@@ -204,6 +217,7 @@ class LocalFarm:
     async def start(self) -> None:
         await self.manager.start()
         await self.router.start()
+        await self.router._loaded.wait()
 
     async def add_phone(self, phone_id: str, *groups: str, host: str = "local") -> FakeDevice:
         """A phone that is checked and available when this returns."""
@@ -263,6 +277,7 @@ class LocalFarm:
         await self.router.stop()
         self.router = self._new_router()
         await self.router.start()
+        await self.until(self.router._loaded.is_set)
 
     async def stop(self) -> None:
         for device in self.devices.values():

@@ -17,13 +17,14 @@ from typing import Any, cast
 import ray
 from ray import exceptions as ray_errors
 
-from phonefarm.actors.ports import HostPort, ManagerPort, PhonePort, RouterPort, SenderPort
+from phonefarm.actors.ports import HostPort, JudgePort, ManagerPort, PhonePort, RouterPort, SenderPort
 from phonefarm.errors import ActorUnavailable, PhoneFarmError
 from phonefarm.settings import NAMESPACE
 
 MANAGER = "process_manager"
 ROUTER = "router"
 SENDER = "callback_sender"
+JUDGE = "judge"
 
 _AWAY = (
     ray_errors.RayActorError,
@@ -99,6 +100,10 @@ def router() -> RouterPort:
 
 def sender() -> SenderPort:
     return cast(SenderPort, RemoteActor(SENDER))
+
+
+def judge() -> JudgePort:
+    return cast(JudgePort, RemoteActor(JUDGE))
 
 
 def host(name: str) -> HostPort:

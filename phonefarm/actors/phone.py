@@ -13,14 +13,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from phonefarm.actors.ports import HostPort, ManagerPort
 from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.actors.session import Runner, Session, Stop
-from phonefarm.errors import DeviceError, DeviceUnauthorized, PhoneFarmError
+from phonefarm.errors import DeviceError, DeviceLost, DeviceUnauthorized, PhoneFarmError
+from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import new_id
 from phonefarm.models.phone import PhoneFacts, PhoneReport
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
 
+#: What a phone must leave through a check.
+_AWAY = (PhoneState.OFFLINE, PhoneState.UNAUTHORIZED)
+
 
 class Device(Protocol):
     """A phone behind adb: ``actors.device.AdbDevice``, or a fake. Blocking; called from threads."""
@@ -37,6 +41,7 @@ class Device(Protocol):
     def probe(self) -> PhoneFacts: ...
     def runner(self, job: Job, stop: Stop) -> Runner: ...
     def interrupt(self) -> None: ...
+    def screen(self) -> bytes: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +60,7 @@ class _Current:
 
     job: Job
     stop: Stop
+    session: Session | None = None
     forced: asyncio.TimerHandle | None = None
     over: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,11 +86,14 @@ class PhoneActor:
         self._serial = ""
         self._device: Device | None = None
         self._current: _Current | None = None
+        self._said = PhoneState.OFFLINE
         self._unfit = False
+        self._recheck = False
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
         self._registered = asyncio.Event()
         self._checking = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="phone")
+        self._eyes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="screen")
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- life --
@@ -106,6 +115,7 @@ class PhoneActor:
         if self._current is not None:
             self._current.stop.hard("lease_lost")
         self._threads.shutdown(wait=False)
+        self._eyes.shutdown(wait=False)
 
     async def _find(self) -> None:
         try:
@@ -119,18 +129,42 @@ class PhoneActor:
     # -- coming and going --
 
     async def attach(self, serial: str, adb_port: int) -> None:
-        """The phone is at ``serial`` on the host's adb server; check it."""
+        """The phone is at ``serial`` on the host's adb server; check it, after its session if one runs."""
         self._serial = serial
         self._device = self._open(serial, adb_port)
         if self._current is None:
             self._background(self._check(announce=True))
+        else:
+            self._recheck = True
 
     async def detach(self, why: str) -> None:
-        """The phone is gone. A running session finds out by itself and fails as lost."""
+        """The phone is gone. A running session finds out by itself and fails as lost, unless it is rebooting it."""
         self._device = None
-        if self._current is not None:
+        if self._current is not None and not _reboots(self._current):
             self._current.stop.interrupt()
         await self._say(PhoneState.OFFLINE, why)
+
+    async def check(self) -> None:
+        """Check the phone now, or after the session that runs, and tell the manager; returns at once."""
+        if self._current is not None:
+            self._recheck = True
+            return
+        self._background(self._check_now())
+
+    async def _check_now(self) -> None:
+        if self._device is not None:
+            await self._check(announce=True)
+            return
+        await self._find()
+        if self._device is None:
+            await self._say(PhoneState.OFFLINE, "not connected")
+
+    async def screen(self) -> bytes:
+        """The screen as PNG, also while a session runs. Raises DeviceError; DeviceLost when the phone is not here."""
+        device = self._device
+        if device is None:
+            raise DeviceLost(f"{self._config.phone_id} is not connected")
+        return await asyncio.get_running_loop().run_in_executor(self._eyes, device.screen)
 
     async def _check_loop(self) -> None:
         while True:
@@ -146,7 +180,7 @@ class PhoneActor:
             device = self._device
             if device is None:
                 return
-            if announce:
+            if announce or self._said in _AWAY:
                 await self._say(PhoneState.CHECKING, None)
             try:
                 facts = await self._in_thread(device.probe)
@@ -159,6 +193,7 @@ class PhoneActor:
                     await self._say(PhoneState.AVAILABLE, None, facts)
 
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
+        self._said = state
         report = PhoneReport(
             phone_id=self._config.phone_id,
             host=self._config.host,
@@ -195,21 +230,37 @@ class PhoneActor:
         job, stop = current.job, current.stop
         hooks = Hooks(lost=lambda: stop.hard("lease_lost"), cancel=lambda order: self._obey(current, order))
         reporter = Reporter(job, self._manager, hooks)
-        sending = asyncio.get_running_loop().create_task(reporter.run())
+        loop = asyncio.get_running_loop()
+        sending = loop.create_task(reporter.run())
         try:
             if job.cancel is not None:
                 self._obey(current, job.cancel)
             reporter.add(Entry(kind=EntryKind.STARTED))
             if await reporter.flush():
-                last = await self._in_thread(lambda: Session(job, device.runner(job, stop), stop, reporter.put).run())
+                last = await self._in_thread(lambda: self._session(current, device, reporter, loop).run())
                 await self._finish(last, reporter)
         finally:
             current.over = True
             reporter.close()
             await sending
             self._forget(current)
-        if self._unfit and self._current is None:
-            await self._check(announce=False)
+        if (self._unfit or self._recheck) and self._current is None:
+            announce, self._recheck = self._recheck, False
+            await self._check(announce=announce)
+
+    @staticmethod
+    def _session(current: _Current, device: Device, reporter: Reporter, loop: asyncio.AbstractEventLoop) -> Session:
+        """In a thread: the session, which waits for its reporter before what must not be done twice."""
+
+        def commit() -> bool:
+            try:
+                return asyncio.run_coroutine_threadsafe(reporter.flush(), loop).result()
+            except CancelledError:  # the actor ends
+                return False
+
+        runner = device.runner(current.job, current.stop)
+        current.session = Session(current.job, runner, current.stop, reporter.put, commit=commit)
+        return current.session
 
     async def _finish(self, last: Entry | None, reporter: Reporter) -> None:
         """The last word. A phone at fault leaves the pool first, so that it is not given the same work at once."""
@@ -266,3 +317,9 @@ class PhoneActor:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _reboots(current: _Current) -> bool:
+    """Whether the phone is away because its session reboots it."""
+    doing = current.session.doing if current.session is not None else None
+    return doing is not None and doing.kind is ActionKind.REBOOT

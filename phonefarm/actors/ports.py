@@ -10,14 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from phonefarm.models.action import Verdict
 from phonefarm.models.outbox import Delivery, DueCallback
 from phonefarm.models.phone import AccountRow, PhoneReport, PhoneRow
 from phonefarm.models.process import (
     AccountCommand,
+    AccountPatch,
     ArtifactFile,
     CancelAnswer,
     CancelCommand,
+    KeyCommand,
+    KeyRow,
+    OperateCommand,
+    ProcessQuery,
     Readiness,
+    ReplayCommand,
     Resolution,
     Submission,
     SubmitOutcome,
@@ -25,6 +32,7 @@ from phonefarm.models.process import (
 )
 from phonefarm.models.queue import Assignment, QueueSnapshot, WaitingItem
 from phonefarm.models.session import CancelOrder, Job, Report, ReportReply
+from phonefarm.models.video import VideoFacts
 
 
 class FarmPort(Protocol):
@@ -33,19 +41,68 @@ class FarmPort(Protocol):
     Raises ``NotFound`` and ``Conflict`` for what the caller did, ``Unavailable`` when the farm is away.
     """
 
+    # -- processes; ``system``: the only one whose processes the caller may see, None for all (others are unknown)
+
     async def submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]: ...
-    async def get_process(self, process_id: str) -> dict[str, Any]: ...
-    async def list_processes(self, *, limit: int = 50) -> list[dict[str, Any]]: ...
-    async def process_events(self, process_id: str) -> list[dict[str, Any]]: ...
-    async def artifact(self, process_id: str, name: str) -> ArtifactFile: ...
-    async def cancel(self, command: CancelCommand) -> CancelAnswer: ...
+    async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]: ...
+    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
+        """Return once the public status is another than at the call, the process is over, or after ``seconds``."""
+
+    async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
+        """``{"items", "next_cursor"}``. Raises ValidationFailed for a cursor that this farm did not give."""
+
+    async def process_events(
+        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+    ) -> dict[str, Any]:
+        """Events with a sequence over ``after``, oldest first: ``{"items", "over"}``; ``over``: the process has ended,
+        so but for callbacks nothing will follow. Without any, waits up to ``seconds`` for one."""
+
+    async def artifact(self, process_id: str, name: str, *, system: str | None = None) -> ArtifactFile: ...
+    async def cancel(self, command: CancelCommand, *, system: str | None = None) -> CancelAnswer: ...
+    async def replay(self, command: ReplayCommand, *, system: str | None = None) -> SubmitOutcome:
+        """Accepted or a refusal, like a submission. Raises NotFound, and Conflict ``not_replayable``."""
+
+    # -- farm
+
     async def list_phones(self) -> list[dict[str, Any]]: ...
     async def get_phone(self, phone_id: str) -> dict[str, Any]: ...
+    async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
+        """The phones it was done to, as ``get_phone`` shows them. Raises NotFound and Conflict."""
+
     async def put_account(self, command: AccountCommand) -> dict[str, Any]: ...
+    async def patch_account(self, patch: AccountPatch) -> dict[str, Any]: ...
     async def get_account(self, account_id: str) -> dict[str, Any]: ...
     async def list_accounts(self) -> list[dict[str, Any]]: ...
-    async def list_callbacks(self, *, state: str | None = None) -> list[dict[str, Any]]: ...
+    async def list_callbacks(
+        self, *, state: str | None = None, limit: int = 50, cursor: str | None = None, system: str | None = None
+    ) -> dict[str, Any]:
+        """``{"items", "next_cursor"}``, newest first."""
+
+    async def redeliver(self, event_id: str, *, system: str | None = None) -> dict[str, Any]:
+        """The callback as it now stands: pending, due at once. Raises NotFound ``unknown_callback``."""
+
+    async def queue(self, *, limit: int = 50, cursor: str | None = None, system: str | None = None) -> dict[str, Any]:
+        """``{"items", "next_cursor"}`` in claim order, each with the reason why it waits."""
+
+    async def metrics(self) -> dict[str, Any]:
+        """Numbers by name: ``processes`` and ``phones`` and ``callbacks`` by state, ``queue_items``,
+        ``queue_oldest_seconds``, ``commits``."""
+
     async def readiness(self) -> Readiness: ...
+
+    # -- keys
+
+    async def key_rows(self) -> list[KeyRow]:
+        """Every key that may be used now."""
+
+    async def list_keys(self) -> list[dict[str, Any]]:
+        """``{name, scopes, system, created_at, revoked_at}``, never a digest."""
+
+    async def create_key(self, command: KeyCommand) -> dict[str, Any]:
+        """Raises Conflict ``key_exists`` for a name that was ever used."""
+
+    async def revoke_key(self, name: str) -> dict[str, Any]:
+        """Revoking twice is harmless. Raises NotFound ``unknown_key``."""
 
 
 class ManagerPort(FarmPort, Protocol):
@@ -65,6 +122,7 @@ class FarmChange:
     """News from the manager to the router, after commit.
 
     ``waiting``: items to place now or later. ``gone``: items that wait no more. ``freed``: phones whose item ended.
+    ``cancels``: (phone, item, attempt, order). ``checks``: phones to check again now.
     """
 
     waiting: tuple[WaitingItem, ...] = ()
@@ -73,6 +131,7 @@ class FarmChange:
     phones: tuple[PhoneRow, ...] = ()
     accounts: tuple[AccountRow, ...] = ()
     cancels: tuple[tuple[str, str, int, CancelOrder], ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 class RouterPort(Protocol):
@@ -81,6 +140,9 @@ class RouterPort(Protocol):
     async def resolve(self, targets: Sequence[Target]) -> list[Resolution]: ...
     async def changed(self, change: FarmChange) -> None: ...
     async def waiting_reasons(self, item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
+    async def queue(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        """What waits, in claim order: ids, priority, times in ms and what ``waiting_reasons`` says of each."""
+
     async def ping(self) -> str: ...
 
 
@@ -91,6 +153,11 @@ class PhonePort(Protocol):
     async def detach(self, why: str) -> None: ...
     async def run(self, job: Job) -> bool: ...
     async def cancel(self, item_id: str, attempt: int, order: CancelOrder) -> None: ...
+    async def check(self) -> None:
+        """Check the phone now and tell the manager; returns at once."""
+
+    async def screen(self) -> bytes:
+        """The screen as PNG. Raises DeviceError; DeviceLost when the phone is not here."""
 
 
 class HostPort(Protocol):
@@ -100,6 +167,15 @@ class HostPort(Protocol):
     async def connect(self, address: str) -> None: ...
     async def status(self) -> dict[str, Any]: ...
     async def shutdown(self) -> None: ...
+
+
+class JudgePort(Protocol):
+    """The farm's judge: one place, so that its limits hold for all phones together."""
+
+    async def judge(
+        self, *, process_id: str, prompt: Mapping[str, Any] | None, facts: VideoFacts, interests: Sequence[str] = ()
+    ) -> Verdict:
+        """Never raises for what a judge did wrong: that is a verdict with ``error`` set."""
 
 
 class SenderPort(Protocol):

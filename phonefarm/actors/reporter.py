@@ -62,10 +62,10 @@ class Reporter:
         self._wake.set()
 
     async def flush(self) -> bool:
-        """Wait until everything queued so far is committed. False if the lease was lost first."""
+        """Wait until everything queued so far is committed. False if the lease was lost or it was closed first."""
         async with self._sent:
-            await self._sent.wait_for(lambda: self.lost or not self._pending)
-        return not self.lost
+            await self._sent.wait_for(lambda: self.lost or self._closing or not self._pending)
+        return not self.lost and not self._closing
 
     async def run(self) -> None:
         """Send until closed and empty, or lost. However it ends, an attempt that is not heard must not go on."""
@@ -74,6 +74,8 @@ class Reporter:
         finally:
             if not self._closing and not self.lost:
                 self._lose()
+            async with self._sent:
+                self._sent.notify_all()
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -88,8 +90,6 @@ class Reporter:
             elif not self.lost:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
-        async with self._sent:
-            self._sent.notify_all()
 
     async def _wait(self) -> None:
         self._wake.clear()

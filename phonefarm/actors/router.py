@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,32 @@ def _tomorrow(now: int) -> int:
     return (now // _DAY_MS + 1) * _DAY_MS
 
 
+def _why(item: WaitingItem, position: int, reasons: placement.Reasons, now: int) -> dict[str, Any]:
+    reason, considered = reasons.of(item)
+    return {
+        "reason": reason.value,
+        "position": position,
+        "phones_considered": considered,
+        "next_attempt_at": _next_attempt(item, reason, now),
+    }
+
+
+def _shown(item: WaitingItem, now: int) -> dict[str, Any]:
+    return {
+        "queue_item_id": item.item_id,
+        "process_id": item.process_id,
+        "priority": item.priority,
+        "effective_priority": placement.effective_priority(item, now),
+        "created_at": item.created_at,
+        "ready_at": item.ready_at,
+        "attempt": item.attempt,
+        "phone_id": item.phone_id,
+        "account_id": item.account_id,
+        "phone_group": item.phone_group,
+        "account_group": item.account_group,
+    }
+
+
 def _next_attempt(item: WaitingItem, reason: WaitingReason, now: int) -> int | None:
     if reason is WaitingReason.ACCOUNT_DAILY_LIMIT:
         return _tomorrow(now)
@@ -46,7 +73,8 @@ def _next_attempt(item: WaitingItem, reason: WaitingReason, now: int) -> int | N
 
 
 class Router:
-    """Fulfils ``RouterPort``. ``phone`` gives the port of a phone by its id; ``groups`` are the configured names."""
+    """Fulfils ``RouterPort``. ``phone`` gives the port of a phone by its id; ``groups`` are the configured names;
+    ``rest_seconds``: the longest sleep while an item waits for its time, so that a clock that jumps does no harm."""
 
     def __init__(
         self,
@@ -56,12 +84,14 @@ class Router:
         groups: frozenset[str] = frozenset(),
         clock: Clock = system_clock,
         delivery_seconds: float = 30.0,
+        rest_seconds: float = 30.0,
     ) -> None:
         self._manager = manager
         self._phone = phone
         self._groups = groups
         self._clock = clock
         self._delivery_seconds = delivery_seconds
+        self._rest_seconds = rest_seconds
         self._waiting: dict[str, WaitingItem] = {}
         self._running: dict[str, Running] = {}
         self._phones: dict[str, PhoneRow] = {}
@@ -103,20 +133,24 @@ class Router:
 
     async def waiting_reasons(self, item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """Why items wait, their place in the queue (from 1) and when they are tried next (ms, or None)."""
-        farm, now = self._farm(), self._clock()
-        order = {i.item_id: n for n, i in enumerate(sorted(self._waiting.values(), key=placement.claim_order), 1)}
-        found: dict[str, Mapping[str, Any]] = {}
-        for item_id in item_ids:
-            item = self._waiting.get(item_id)
-            if item is not None:
-                reason, considered = placement.why_waiting(item, farm, now)
-                found[item_id] = {
-                    "reason": reason.value,
-                    "position": order[item_id],
-                    "phones_considered": considered,
-                    "next_attempt_at": _next_attempt(item, reason, now),
-                }
-        return found
+        wanted = [self._waiting[i] for i in item_ids if i in self._waiting]
+        if not wanted:
+            return {}
+        now = self._clock()
+        reasons = placement.Reasons(self._farm(now), now)
+        order = sorted(placement.queue_order(item, now) for item in self._waiting.values())
+        return {
+            item.item_id: _why(item, bisect_left(order, placement.queue_order(item, now)) + 1, reasons, now)
+            for item in wanted
+        }
+
+    async def queue(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        """What waits: first what may run now, in claim order, then the rest by its time."""
+        now = self._clock()
+        reasons = placement.Reasons(self._farm(now), now)
+        order = sorted(self._waiting.values(), key=lambda item: placement.queue_order(item, now))
+        page = enumerate(order[offset : offset + limit], offset + 1)
+        return [{**_shown(item, now), **_why(item, position, reasons, now)} for position, item in page]
 
     # -- news --
 
@@ -127,6 +161,8 @@ class Router:
         self._apply(change)
         for phone_id, item_id, attempt, order in change.cancels:
             self._background(self._cancel(phone_id, item_id, attempt, order))
+        for phone_id in change.checks:
+            self._background(self._check(phone_id))
         self._wake.set()
 
     def _apply(self, change: FarmChange) -> None:
@@ -147,6 +183,12 @@ class Router:
             await self._phone(phone_id).cancel(item_id, attempt, order)
         except PhoneFarmError as error:
             log.info("cancel of %s goes with the phone's next report: %s", item_id, error.message)
+
+    async def _check(self, phone_id: str) -> None:
+        try:
+            await self._phone(phone_id).check()
+        except PhoneFarmError as error:
+            log.info("phone %s is checked when its actor is back: %s", phone_id, error.message)
 
     # -- placing --
 
@@ -188,10 +230,11 @@ class Router:
     def _place(self) -> list[Assignment]:
         if not self._waiting:
             return []
-        return placement.place(self._waiting.values(), self._farm(), self._clock())[:WAVE]
+        now = self._clock()
+        return placement.place(self._waiting.values(), self._farm(now), now, limit=WAVE)
 
-    def _farm(self) -> placement.Farm:
-        today = self._clock() // _DAY_MS
+    def _farm(self, now: int) -> placement.Farm:
+        today = now // _DAY_MS
         return placement.Farm(
             phones=self._phones,
             accounts=self._accounts,
@@ -221,9 +264,9 @@ class Router:
         """Until something changes, or the next item's time comes."""
         now = self._clock()
         times = [item.ready_at for item in self._waiting.values() if item.ready_at > now]
-        if self._waiting and self._farm().spent_accounts:
+        if self._waiting and self._farm(now).spent_accounts:
             times.append(_tomorrow(now))
-        timeout = max(0.0, (min(times) - now) / 1000) + 0.001 if times else None
+        timeout = min(self._rest_seconds, max(0.0, (min(times) - now) / 1000) + 0.001) if times else None
         try:
             await asyncio.wait_for(self._wake.wait(), timeout)
         except TimeoutError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from phonefarm.errors import ActionError, DeviceError, DeviceLost, PhoneFarmError, SessionStopped
+from phonefarm.errors import ActionError, CommandFailed, DeviceLost, PhoneFarmError, SessionStopped
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 
@@ -72,7 +72,10 @@ class Stop:
 
 
 class Session:
-    """Runs a job's actions. ``put`` takes their entries, ``run`` returns the last; ``clock``: monotonic seconds."""
+    """Runs a job's actions. ``put`` takes their entries, ``run`` returns the last; ``clock``: monotonic seconds.
+
+    ``commit`` waits until all that was put is durable, False if the lease was lost instead: an action that must not be
+    repeated touches the phone only after that."""
 
     def __init__(
         self,
@@ -81,13 +84,22 @@ class Session:
         stop: Stop,
         put: Callable[[Entry], None],
         *,
+        commit: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = job
         self._runner = runner
         self._stop = stop
         self._put = put
+        self._commit = commit
         self._clock = clock
+        self._doing: Action | None = None
+        self._began = 0.0
+
+    @property
+    def doing(self) -> Action | None:
+        """The action under way, None between two. May be read from any thread."""
+        return self._doing
 
     def run(self) -> Entry | None:
         """Run to the end, whatever it is; the entry says which. None after a lost lease: nothing more is said."""
@@ -97,7 +109,7 @@ class Session:
             return self._broken_off(error)
         except Exception as error:
             log.exception("session of item %s broke", self._job.lease.item_id)
-            return self._failed(ActionError(f"internal error: {type(error).__name__}: {error}"))
+            return self._failed(ActionError(f"internal error: {type(error).__name__}: {error}"), definite=False)
         return Entry(kind=EntryKind.FINISHED)
 
     def _actions(self) -> None:
@@ -113,23 +125,33 @@ class Session:
         if skip is not None:
             self._put(Entry(kind=EntryKind.ACTION_FINISHED, action=named, skipped=skip))
             return
+        self._doing, self._began = named, self._clock()
         self._put(Entry(kind=EntryKind.ACTION_STARTED, action=named))
-        began = self._clock()
-        try:
-            result = self._runner.run(named)
-        except (ActionError, DeviceError) as error:
-            error.__dict__["action"] = action.kind.value
-            raise
+        if not named.repeatable:
+            self._written_ahead()
+        result = self._runner.run(named)
         self._put(
             Entry(
                 kind=EntryKind.ACTION_FINISHED,
                 action=named,
                 output=_naming(result),
                 skipped=result.skipped,
-                seconds=round(self._clock() - began, 3),
+                seconds=self._spent(),
                 artifacts=result.artifacts,
             )
         )
+        self._doing = None
+
+    def _written_ahead(self) -> None:
+        """Raises SessionStopped if the start could not be made durable, or somebody asked to stop meanwhile."""
+        if not self._commit():
+            self._stop.hard("lease_lost")
+        if self._stop.reason is not None:
+            raise SessionStopped(self._stop.reason)
+
+    def _spent(self) -> float:
+        """Seconds of the action under way."""
+        return round(self._clock() - self._began, 3) if self._doing is not None else 0.0
 
     def _broken_off(self, error: PhoneFarmError) -> Entry | None:
         """Stopped only if somebody asked for it; a command that was ended for another reason means a lost phone."""
@@ -143,17 +165,25 @@ class Session:
         if reason == "lease_lost":
             log.warning("item %s: lease lost, the phone is left as it is", self._job.lease.item_id)
             return None
+        last = Entry(kind=EntryKind.CANCELLED, action=self._doing, seconds=self._spent())
         self._stop.calm()
         self._tidy()
-        return Entry(kind=EntryKind.CANCELLED)
+        return last
 
-    def _failed(self, error: PhoneFarmError) -> Entry:
+    def _failed(self, error: PhoneFarmError, *, definite: bool | None = None) -> Entry:
+        """``definite``: whether the phone answered; by default what the kind of the error says."""
+        answered = isinstance(error, ActionError | CommandFailed) if definite is None else definite
         info = ErrorInfo(
-            code=error.code, message=error.message, retryable=error.retryable, action=error.__dict__.get("action")
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            action=self._doing.kind.value if self._doing is not None else None,
+            definite=answered,
         )
+        last = Entry(kind=EntryKind.FAILED, action=self._doing, error=info, seconds=self._spent())
         evidence = tuple(self._evidence()) if isinstance(error, ActionError) else ()
         self._tidy()
-        return Entry(kind=EntryKind.FAILED, error=info, artifacts=evidence)
+        return replace(last, artifacts=evidence)
 
     def _evidence(self) -> Iterable[Artifact]:
         name = f"{safe_name(self._job.phone_id)}-failure-{self._job.lease.attempt}"

@@ -16,21 +16,26 @@ from phonefarm.settings import NAMESPACE, Settings
 
 HEAD_LABEL = "pf.role"
 HOST_LABEL = "pf.host"
+#: Calls the manager may hold at once: most of them are callers that wait for news of a process.
+MANAGER_CALLS = 8_192
 
 
 def spawn_farm(settings: Settings) -> None:
     """Start every actor of the farm but the phones', which their hosts start. Those that run are left alone."""
     from phonefarm.actors.hosted.host import HostActor
+    from phonefarm.actors.hosted.judge import JudgeActor
     from phonefarm.actors.hosted.manager import ProcessManager
     from phonefarm.actors.hosted.router import Router
     from phonefarm.actors.hosted.sender import CallbackSender
 
     head = {HEAD_LABEL: "head"}
-    _spawn(ProcessManager, gateway.MANAGER, head, settings)
+    _spawn(ProcessManager, gateway.MANAGER, head, settings, calls=MANAGER_CALLS)
     for host in settings.hosts:
         _spawn(HostActor, gateway.host_name(host.name), {HOST_LABEL: host.name}, settings, host.name)
     _spawn(Router, gateway.ROUTER, head, settings)
     _spawn(CallbackSender, gateway.SENDER, head, settings)
+    if settings.judge is not None:
+        _spawn(JudgeActor, gateway.JUDGE, head, settings)
 
 
 def spawn_phone(settings: Settings, phone_id: str, host: str) -> None:
@@ -40,7 +45,7 @@ def spawn_phone(settings: Settings, phone_id: str, host: str) -> None:
     _spawn(PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
 
 
-def _spawn(cls: type, name: str, label: dict[str, str], *args: Any) -> Any:
+def _spawn(cls: type, name: str, label: dict[str, str], *args: Any, calls: int = 1_000) -> Any:
     options: dict[str, Any] = {
         "name": name,
         "namespace": NAMESPACE,
@@ -49,6 +54,7 @@ def _spawn(cls: type, name: str, label: dict[str, str], *args: Any) -> Any:
         "max_restarts": -1,
         "max_task_retries": 0,
         "num_cpus": 0,
+        "max_concurrency": calls,
         "label_selector": label,
     }
     return ray.remote(cls).options(**options).remote(*args)

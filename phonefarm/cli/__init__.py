@@ -1,11 +1,13 @@
-"""The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones``.
+"""The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones | phone | queue |
+replay | keys``.
 
 Theory of operation
 -------------------
-Two kinds of commands. Those of ``commands`` are clients: they speak HTTP to a farm and know nothing else of it.
-Those of ``up`` and ``demo`` run farms. Read in this order: ``statedir`` (what a farm leaves on disk), ``kin`` (whose
-processes are whose), ``raynode`` and ``sim`` (what is started), ``supervisor`` (the life of a farm), ``ending`` (the
-one way everything is ended, whether its supervisor still lives or was killed), ``up`` (the commands for it).
+Two kinds of commands. Those of ``commands`` and ``operating`` are clients: they speak HTTP to a farm and know nothing
+else of it. Those of ``up`` and ``demo`` run farms. Read in this order: ``statedir`` (what a farm leaves on disk),
+``kin`` (whose processes are whose), ``raynode`` and ``sim`` (what is started), ``supervisor`` (the life of a farm),
+``ending`` (the one way everything is ended, whether its supervisor still lives or was killed), ``up`` (the commands
+for it).
 
 Ray is imported in ``raydriver`` alone, which is a program of its own: the supervisor stays light, ``--help`` is quick,
 and nothing that happens to a Ray driver can take the supervisor with it.
@@ -19,7 +21,7 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
-from phonefarm.cli import commands, demo, up
+from phonefarm.cli import commands, demo, operating, up
 from phonefarm.errors import PhoneFarmError
 
 _HELP = "Durable work on racks of Android phones, submitted over HTTP."
@@ -28,6 +30,7 @@ app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty
 up.register(app)
 demo.register(app)
 commands.register(app)
+operating.register(app)
 
 
 def run(argv: Sequence[str]) -> int:

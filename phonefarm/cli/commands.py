@@ -5,9 +5,9 @@ Where the farm is and which key it takes stand in the state directory; ``--url``
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,11 +15,15 @@ import typer
 from rich.console import Console
 
 from phonefarm.cli import views
-from phonefarm.cli.client import FarmClient, open_client
+from phonefarm.cli.client import open_client
 from phonefarm.cli.statedir import DEFAULT_DIR
+from phonefarm.client import Farm, Process
 from phonefarm.errors import ConfigError
 
-POLL_SECONDS = 0.25
+#: How long one look at a process may wait for its next status; progress in between shows this often.
+POLL_SECONDS = 1.0
+#: What commands call themselves in ``requested_by``.
+SYSTEM = "phonefarm-cli"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Url = Annotated[str | None, typer.Option(help="The farm's URL; default: that of the state directory.")]
@@ -50,7 +54,7 @@ def submit(
     """Send a request to the farm. Sending the same one again is harmless."""
     body = _read_json(file)
     with open_client(url, state_dir, key) as client:
-        answer = client.submit(body)
+        answer = client.submit(body).raw
     if as_json:
         print_json(answer)
         return
@@ -83,31 +87,22 @@ def watch(
     raise typer.Exit(0 if process.get("status") == "completed" else 1)
 
 
-def follow(client: FarmClient, process_id: str, console: Console) -> dict[str, Any]:
+def follow(client: Farm, process_id: str, console: Console) -> dict[str, Any]:
     """Live progress; gives the process once it has ended."""
     with views.Bars(console) as bars:
-        while True:
-            process = client.process(process_id)
-            bars.show(process)
-            if process.get("status") in views.ENDED:
-                break
-            time.sleep(POLL_SECONDS)
+        process = dict(client.follow(process_id, lambda seen: bars.show(dict(seen.raw)), poll=POLL_SECONDS).raw)
     console.print(views.process_line(process))
     return process
 
 
-def _follow_json(client: FarmClient, process_id: str) -> dict[str, Any]:
+def _follow_json(client: Farm, process_id: str) -> dict[str, Any]:
     """A line a change."""
-    last: Any = None
-    while True:
-        process = client.process(process_id)
-        if process != last:
-            sys.stdout.write(json.dumps(process) + "\n")
-            sys.stdout.flush()
-        if process.get("status") in views.ENDED:
-            return process
-        last = process
-        time.sleep(POLL_SECONDS)
+
+    def show(process: Process) -> None:
+        sys.stdout.write(json.dumps(process.raw) + "\n")
+        sys.stdout.flush()
+
+    return dict(client.follow(process_id, show, poll=POLL_SECONDS).raw)
 
 
 def cancel(
@@ -123,14 +118,14 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel a process. Asking again is harmless."""
-    body = {
-        "reason": reason,
-        "requested_by": {"system": "phonefarm-cli"},
-        "strategy": strategy,
-        "force_after_seconds": force_after,
-    }
     with open_client(url, state_dir, key) as client:
-        answer = client.cancel(process_id, body)
+        answer = client.cancel(
+            process_id,
+            reason=reason,
+            requested_by={"system": SYSTEM},
+            strategy=strategy,
+            force_after_seconds=force_after,
+        )
     if as_json:
         print_json(answer)
         return
@@ -139,26 +134,42 @@ def cancel(
 
 def processes(
     status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many, the newest first.")] = 50,
+    process_type: Annotated[str | None, typer.Option(help="Only those of this capability.")] = None,
+    system: Annotated[str | None, typer.Option(help="Only those that this system asked for.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Only those pinned to this phone, or last on it.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only those with this account.")] = None,
+    after: Annotated[str | None, typer.Option(help="Created from then on, such as 2026-11-23T09:30:00Z.")] = None,
+    before: Annotated[str | None, typer.Option(help="Created before then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     url: Url = None,
     key: Key = None,
     state_dir: StateDirOption = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
     """List processes, the newest first."""
+    filters = {
+        "status": status,
+        "process_type": process_type,
+        "system": system,
+        "phone_id": phone,
+        "account_id": account,
+        "created_after": after,
+        "created_before": before,
+        "limit": min(limit, 200),
+    }
     with open_client(url, state_dir, key) as client:
-        answer = client.processes(status=status, limit=limit)
+        found = [dict(process.raw) for process in itertools.islice(client.processes(**filters), limit)]
     if as_json:
-        print_json(answer)
+        print_json({"items": found, "next_cursor": None})
     else:
-        Console().print(views.processes(answer.get("items", [])))
+        Console().print(views.processes(found))
 
 
 def phones(url: Url = None, key: Key = None, state_dir: StateDirOption = DEFAULT_DIR, as_json: Json = False) -> None:
     """List the farm's phones and how they are."""
     with open_client(url, state_dir, key) as client:
-        answer = client.phones()
+        found = client.phones()
     if as_json:
-        print_json(answer)
+        print_json({"items": found, "next_cursor": None})
     else:
-        Console().print(views.phones(answer.get("items", [])))
+        Console().print(views.phones(found))

@@ -21,7 +21,6 @@ import typer
 from rich.console import Console
 
 from phonefarm.cli import views
-from phonefarm.cli.client import FarmClient
 from phonefarm.cli.commands import follow, print_json
 from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.receiver import Received, Receiver
@@ -29,6 +28,7 @@ from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, FarmFile, StateDir, write_private
 from phonefarm.cli.supervisor import FarmDied
 from phonefarm.cli.up import end_from_outside, start_detached
+from phonefarm.client import Farm
 
 PHONES = 3
 OUTPUT = Path("demo-output")
@@ -94,10 +94,10 @@ def _finish(state: StateDir, *, keep: bool, remove: bool, console: Console) -> N
 
 
 def _session(state: StateDir, farm: FarmFile, secret: str, output: Path, console: Console) -> dict[str, Any]:
-    with Receiver(secret) as receiver, FarmClient(farm.url, state.api_key()) as client:
+    with Receiver(secret) as receiver, Farm(farm.url, state.api_key()) as client:
         _wait_for_phones(client, console)
         accepted = client.submit(request(receiver.url, request_id=f"demo-{secrets.token_hex(6)}"))
-        process_id = str(accepted["process_id"])
+        process_id = accepted.process_id
         console.print(f"accepted   {process_id}: {' and '.join(KEYWORDS)} on {PHONES} phones", markup=False)
         process = follow(client, process_id, console)
         receiver.wait_for(process_id, views.ENDED, CALLBACK_SECONDS)
@@ -120,13 +120,13 @@ def _all_came(callbacks: list[Received]) -> bool:
     return ended and all(one.verified for one in callbacks)
 
 
-def _wait_for_phones(client: FarmClient, console: Console) -> None:
+def _wait_for_phones(client: Farm, console: Console) -> None:
     until = time.monotonic() + PHONES_SECONDS
     seen: set[str] = set()
     while len(seen) < PHONES:
         if time.monotonic() > until:
             raise FarmDied(f"only {len(seen)} of {PHONES} phones came online within {PHONES_SECONDS:g} s")
-        for phone in client.phones().get("items", []):
+        for phone in client.phones():
             if phone["state"] == "available" and phone["phone_id"] not in seen:
                 seen.add(phone["phone_id"])
                 console.print(f"phone      {phone['phone_id']}  online at {phone['serial']}", markup=False)
@@ -199,7 +199,7 @@ def _row(one: Mapping[str, Any]) -> Row:
     )
 
 
-def save_screenshots(client: FarmClient, process: Mapping[str, Any], output: Path) -> list[Path]:
+def save_screenshots(client: Farm, process: Mapping[str, Any], output: Path) -> list[Path]:
     """Fetch each image of a process into ``output``; gives the paths."""
     saved = []
     output.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,6 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
-import httpx
-
 from phonefarm.cli import kin, plan, ports, raydriver, raynode
 from phonefarm.cli.ending import end_farm
 from phonefarm.cli.plan import UpOptions
@@ -30,6 +28,7 @@ from phonefarm.cli.raynode import RayNode
 from phonefarm.cli.sim import SimProcess
 from phonefarm.cli.statedir import READY, STARTING, FarmFile, StateDir, mark_of
 from phonefarm.cli.voice import Voice
+from phonefarm.client import Farm
 from phonefarm.errors import ConfigError, PhoneFarmError
 from phonefarm.settings import Settings, child_environment, read_secrets
 
@@ -193,7 +192,7 @@ class Supervisor:
         return lines[-1] if lines else "no reason was given"
 
     def _wait_ready(self, settings: Settings) -> None:
-        url = f"{_url(settings.host, settings.port)}/readyz"
+        url = _url(settings.host, settings.port)
         if not self._until(lambda: _answers(url), READY_SECONDS):
             raise FarmDied(f"{url} did not answer 200 within {READY_SECONDS:g} s")
 
@@ -224,18 +223,18 @@ class Supervisor:
                     look_at = time.monotonic() + _LOOK_SECONDS
                 time.sleep(_TICK)
 
-    def _client(self) -> httpx.Client:
+    def _client(self) -> Farm:
         if self._settings is None:
             raise RuntimeError("the farm was not started")
         key = self._settings.api_key
         base = _url(self._settings.host, self._settings.port)
-        return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {key}"}, timeout=5.0, trust_env=False)
+        return Farm(base, key, timeout=5.0, patience=0.0)
 
-    def _look(self, client: httpx.Client, seen: dict[str, tuple[Any, Any]]) -> None:
+    def _look(self, client: Farm, seen: dict[str, tuple[Any, Any]]) -> None:
         """Say each phone whose state or place has changed; a farm that does not answer now is asked again."""
         try:
-            phones = client.get("/phones").json()["items"]
-        except (httpx.HTTPError, ValueError, KeyError):
+            phones = client.phones()
+        except PhoneFarmError:
             return
         for phone in phones:
             now = (phone.get("state"), phone.get("serial"))
@@ -299,6 +298,8 @@ def _url(host: str, port: int) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=3.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
+        with Farm(url, "nobody", timeout=3.0, patience=0.0) as farm:
+            farm.ready()
+            return True
+    except PhoneFarmError:
         return False

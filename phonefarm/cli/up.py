@@ -19,13 +19,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from phonefarm.cli.client import FarmClient
 from phonefarm.cli.ending import end_farm
 from phonefarm.cli.kin import wait_gone
 from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.statedir import DEFAULT_DIR, READY, FarmFile, StateDir, runs
 from phonefarm.cli.supervisor import FarmDied, Supervisor
 from phonefarm.cli.voice import Voice
+from phonefarm.client import Farm
 from phonefarm.errors import ConfigError
 from phonefarm.settings import child_environment, read_secrets
 
@@ -81,8 +81,8 @@ def up(
     farm = start_detached(options)
     state = StateDir(state_dir)
     voice.ready(farm, state, key_from_env=read_secrets().api_key is not None)
-    with FarmClient(farm.url, state.api_key()) as client:
-        for phone in client.phones().get("items", []):
+    with Farm(farm.url, state.api_key()) as client:
+        for phone in client.phones():
             voice.phone(phone)
     voice.event("detached", f"stop it with: phonefarm down --state-dir {state.path}")
 

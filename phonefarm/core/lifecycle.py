@@ -91,16 +91,20 @@ _MILESTONE: Mapping[PublicStatus, Milestone] = {
 
 _S = PhoneState
 
-#: Only a passed check leads to AVAILABLE; BUSY is AVAILABLE with an item.
+_HOLDS = frozenset({_S.PAUSED, _S.QUARANTINED, _S.RETIRED})
+
+#: Only a passed check leads to AVAILABLE; BUSY is AVAILABLE with an item (a phone may come back in the middle of one).
+#: An operator may hold a phone in any state (``core.operations`` says when); a hold ends through a check, or in the
+#: state the phone was last seen in.
 PHONE: Mapping[PhoneState, frozenset[PhoneState]] = {
-    _S.OFFLINE: frozenset({_S.UNAUTHORIZED, _S.CHECKING, _S.QUARANTINED, _S.RETIRED}),
-    _S.UNAUTHORIZED: frozenset({_S.OFFLINE, _S.CHECKING, _S.RETIRED}),
-    _S.CHECKING: frozenset({_S.AVAILABLE, _S.OFFLINE, _S.UNAUTHORIZED, _S.QUARANTINED, _S.RETIRED}),
-    _S.AVAILABLE: frozenset({_S.BUSY, _S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED, _S.PAUSED, _S.QUARANTINED, _S.RETIRED}),
-    _S.BUSY: frozenset({_S.AVAILABLE, _S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED, _S.QUARANTINED}),
-    _S.PAUSED: frozenset({_S.CHECKING, _S.OFFLINE, _S.RETIRED}),
-    _S.QUARANTINED: frozenset({_S.CHECKING, _S.RETIRED}),
-    _S.RETIRED: frozenset({_S.CHECKING}),
+    _S.OFFLINE: _HOLDS | {_S.UNAUTHORIZED, _S.CHECKING},
+    _S.UNAUTHORIZED: _HOLDS | {_S.OFFLINE, _S.CHECKING},
+    _S.CHECKING: _HOLDS | {_S.AVAILABLE, _S.BUSY, _S.OFFLINE, _S.UNAUTHORIZED},
+    _S.AVAILABLE: _HOLDS | {_S.BUSY, _S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED},
+    _S.BUSY: _HOLDS | {_S.AVAILABLE, _S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED},
+    _S.PAUSED: frozenset({_S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED, _S.QUARANTINED, _S.RETIRED}),
+    _S.QUARANTINED: frozenset({_S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED, _S.RETIRED}),
+    _S.RETIRED: frozenset({_S.CHECKING, _S.OFFLINE, _S.UNAUTHORIZED}),
 }
 
 

@@ -1,14 +1,17 @@
 """Who runs next: (waiting items, phones, now) -> assignments, and the reason for every item that must wait.
 
-One pass over the items in claim order. Free phones are held once, by id, and once more per group, both in the
-order of their last use, so a pinned item costs one look-up and a free one takes the phone that rested longest.
+One pass over the items in claim order: by priority, which rises while an item waits, so nothing starves. Free
+phones are held once, by id, and once more per group, both in the order of their last use, so a pinned item costs
+one look-up and a free one takes the phone that rested longest.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import heapq
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import Assignment, WaitingItem
@@ -28,26 +31,52 @@ class Farm:
     rested: Mapping[str, int] = field(default_factory=dict)
 
 
-def claim_order(item: WaitingItem) -> tuple[int, int, str]:
-    """Sort key: higher priority first, then first come first served."""
-    return (-item.priority, item.created_at, item.item_id)
+#: A waiting item rises by one level of priority for each so many seconds it could have run.
+AGING_SECONDS = 300
+TOP_PRIORITY = 9
 
 
-def place(waiting: Iterable[WaitingItem], farm: Farm, now: int) -> list[Assignment]:
-    """The assignments to make now (``now`` in ms since the epoch). No phone and no account is given twice."""
+def effective_priority(item: WaitingItem, now: int) -> int:
+    """The item's priority, raised by how long it has waited since it could have run; at most 9.
+
+    At the top the oldest goes first, so nothing starves however much urgent work keeps coming."""
+    waited = max(0, now - max(item.created_at, item.ready_at))
+    return min(TOP_PRIORITY, item.priority + waited // (AGING_SECONDS * 1000))
+
+
+def claim_order(item: WaitingItem, now: int) -> tuple[int, int, str]:
+    """Sort key: higher effective priority first, then first come first served."""
+    return (-effective_priority(item, now), item.created_at, item.item_id)
+
+
+def queue_order(item: WaitingItem, now: int) -> tuple[int, tuple[int, int, str]]:
+    """Sort key of all that waits: what may run now in claim order, then the others by the time they may."""
+    return (max(0, item.ready_at - now), claim_order(item, now))
+
+
+def place(waiting: Iterable[WaitingItem], farm: Farm, now: int, *, limit: int | None = None) -> list[Assignment]:
+    """The assignments to make now (``now`` in ms since the epoch), at most ``limit``. No phone and no account is
+    given twice."""
     free = _FreePhones(farm)
     if not free:
         return []
-    ready = sorted((item for item in waiting if item.ready_at <= now), key=claim_order)
-    return list(_assign(ready, free, _FreeAccounts(farm)))
+    heap = [(claim_order(item, now), item) for item in waiting if item.ready_at <= now]
+    heapq.heapify(heap)
+    ready = (heapq.heappop(heap)[1] for _ in range(len(heap)))
+    return list(islice(_assign(ready, free, _FreeAccounts(farm)), limit))
 
 
-def _assign(items: Sequence[WaitingItem], free: _FreePhones, accounts: _FreeAccounts) -> Iterator[Assignment]:
+def _assign(items: Iterable[WaitingItem], free: _FreePhones, accounts: _FreeAccounts) -> Iterator[Assignment]:
+    hopeless: set[tuple[str | None, ...]] = set()  # wishes nothing was left for; nothing comes back in one pass
     for item in items:
         if not free:
             return
+        wish = (item.phone_id, item.phone_group, item.account_id, item.account_group)
+        if wish in hopeless:
+            continue
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
         if found is None:
+            hopeless.add(wish)
             continue
         phone_id, account_id = found
         free.take(phone_id)
@@ -63,7 +92,7 @@ def _by_phone(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> 
 
 
 def _by_account_group(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> tuple[str, str | None] | None:
-    for account in accounts.in_group(item.account_group or ""):
+    for account in accounts.in_group(item.account_group or "", free):
         if item.account_id not in (None, account.account_id) or account.phone_id is None:
             continue
         if item.phone_id in (None, account.phone_id) and free.pick(account.phone_id, item.phone_group):
@@ -75,19 +104,23 @@ class _FreePhones:
     """Available phones without an item, by id and by group, longest rested first."""
 
     def __init__(self, farm: Farm) -> None:
-        fit = (p for p in farm.phones.values() if p.state is PhoneState.AVAILABLE)
+        fit = (p for p in farm.phones.values() if p.state is PhoneState.AVAILABLE and not p.draining)
         order = sorted(
             (p for p in fit if p.phone_id not in farm.busy_phones),
             key=lambda p: (farm.rested.get(p.phone_id, -1), p.phone_id),
         )
-        self._free: dict[str, PhoneRow] = {p.phone_id: p for p in order}
-        self._groups: dict[str, dict[str, None]] = defaultdict(dict)
+        # ordered dicts, since a plain one walks over the gaps of what was taken from its front
+        self._free = OrderedDict((p.phone_id, p) for p in order)
+        self._groups: dict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
         for phone in order:
             for group in phone.groups:
                 self._groups[group][phone.phone_id] = None
 
     def __bool__(self) -> bool:
         return bool(self._free)
+
+    def __contains__(self, phone_id: object) -> bool:
+        return phone_id in self._free
 
     def pick(self, phone_id: str | None, group: str | None, *, avoid: str | None = None) -> str | None:
         """A free phone that fits; ``avoid`` only if there is no other."""
@@ -109,39 +142,54 @@ class _FreePhones:
 
 
 class _FreeAccounts:
+    """Accounts that may run, by group; one whose phone is taken leaves its group for the rest of the pass."""
+
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._taken: set[str] = set()
-        self._groups: dict[str, list[AccountRow]] | None = None
+        self._groups: dict[str, deque[AccountRow]] | None = None
 
     def is_free(self, account_id: str) -> bool:
-        account = self._farm.accounts.get(account_id)
-        usable = account is not None and account.active and account.authorization is not None
         blocked = account_id in self._farm.busy_accounts or account_id in self._farm.spent_accounts
-        return usable and not blocked and account_id not in self._taken
+        return _usable(self._farm.accounts.get(account_id)) and not blocked and account_id not in self._taken
 
-    def in_group(self, group: str) -> list[AccountRow]:
+    def in_group(self, group: str, phones: _FreePhones) -> Iterator[AccountRow]:
+        """The free accounts of a group whose phones are free."""
         if self._groups is None:
-            self._groups = defaultdict(list)
-            for account in sorted(self._farm.accounts.values(), key=lambda a: a.account_id):
-                if account.group:
-                    self._groups[account.group].append(account)
-        return [a for a in self._groups.get(group, []) if self.is_free(a.account_id)]
+            self._groups = self._by_group()
+        here = self._groups.get(group, deque())
+        for _ in range(len(here)):
+            account = here.popleft()
+            if account.phone_id in phones and self.is_free(account.account_id):
+                here.append(account)
+                yield account
 
     def take(self, account_id: str | None) -> None:
         if account_id is not None:
             self._taken.add(account_id)
 
+    def _by_group(self) -> dict[str, deque[AccountRow]]:
+        groups: dict[str, deque[AccountRow]] = defaultdict(deque)
+        for account in sorted(self._farm.accounts.values(), key=lambda a: a.account_id):
+            if account.group:
+                groups[account.group].append(account)
+        return groups
+
+
+def _usable(account: AccountRow | None) -> bool:
+    return account is not None and account.active and account.authorization is not None
+
 
 # -- reasons -------------------------------------------------------------------------------------
 
+#: A phone that is being checked is not fit yet. Retired is like quarantined: taken out until somebody releases it.
 _PINNED: Mapping[PhoneState, WaitingReason] = {
     PhoneState.OFFLINE: WaitingReason.PHONE_OFFLINE,
     PhoneState.UNAUTHORIZED: WaitingReason.PHONE_OFFLINE,
-    PhoneState.CHECKING: WaitingReason.PHONE_OFFLINE,
+    PhoneState.CHECKING: WaitingReason.PHONE_UNFIT,
     PhoneState.PAUSED: WaitingReason.PHONE_PAUSED,
     PhoneState.QUARANTINED: WaitingReason.PHONE_QUARANTINED,
-    PhoneState.RETIRED: WaitingReason.PHONE_OFFLINE,
+    PhoneState.RETIRED: WaitingReason.PHONE_QUARANTINED,
     PhoneState.BUSY: WaitingReason.PHONES_BUSY,
     PhoneState.AVAILABLE: WaitingReason.PHONES_BUSY,
 }
@@ -149,33 +197,76 @@ _PINNED: Mapping[PhoneState, WaitingReason] = {
 
 def why_waiting(item: WaitingItem, farm: Farm, now: int) -> tuple[WaitingReason, int]:
     """Why an item is not running, and how many phones were considered for it."""
-    phones = list(_candidates(item, farm))
-    return _reason(item, phones, farm, now), len(phones)
+    return Reasons(farm, now).of(item)
 
 
-def _candidates(item: WaitingItem, farm: Farm) -> Iterator[PhoneRow]:
-    if item.phone_id is not None:
-        phone = farm.phones.get(item.phone_id)
-        yield from [phone] if phone else []
-        return
-    group = item.account_group
-    homes = {a.phone_id for a in farm.accounts.values() if a.group == group} if group else None
-    for phone in farm.phones.values():
-        if phone.state is PhoneState.RETIRED or (item.phone_group and item.phone_group not in phone.groups):
-            continue
-        if homes is None or phone.phone_id in homes:
-            yield phone
+class Reasons:
+    """Why items wait in one farm at one moment. Items that narrow their choice alike share one look at the phones."""
+
+    def __init__(self, farm: Farm, now: int) -> None:
+        self._farm = farm
+        self._now = now
+        self._seen: dict[tuple[str | None, str | None], tuple[WaitingReason, int]] = {}
+        self._members: dict[str, list[AccountRow]] | None = None
+
+    def of(self, item: WaitingItem) -> tuple[WaitingReason, int]:
+        """The reason, and how many phones were considered."""
+        by_phone, considered = self._by_phone(item)
+        if item.ready_at > self._now:
+            return (WaitingReason.RETRY_BACKOFF if item.attempt else WaitingReason.NOT_BEFORE), considered
+        return self._by_account(item) or by_phone, considered
+
+    def _by_account(self, item: WaitingItem) -> WaitingReason | None:
+        """An account that nobody may use (any more) counts as busy: it is not the phones that are missing."""
+        if item.account_id is not None:
+            wanted = [item.account_id]
+        elif item.account_group is not None:
+            wanted = [a.account_id for a in self._in_group(item.account_group) if _usable(a)]
+        else:
+            return None
+        rested = [a for a in wanted if a not in self._farm.spent_accounts]
+        if wanted and not rested:
+            return WaitingReason.ACCOUNT_DAILY_LIMIT
+        free = [a for a in rested if a not in self._farm.busy_accounts and _usable(self._farm.accounts.get(a))]
+        return None if free else WaitingReason.ACCOUNT_BUSY
+
+    def _by_phone(self, item: WaitingItem) -> tuple[WaitingReason, int]:
+        if item.phone_id is not None:
+            phone = self._farm.phones.get(item.phone_id)
+            return _of_phones([phone] if phone else [], pinned=True), int(phone is not None)
+        key = (item.phone_group, item.account_group)
+        if key not in self._seen:
+            phones = list(self._candidates(*key))
+            self._seen[key] = _of_phones(phones, pinned=False), len(phones)
+        return self._seen[key]
+
+    def _candidates(self, phone_group: str | None, account_group: str | None) -> Iterator[PhoneRow]:
+        homes = {a.phone_id for a in self._in_group(account_group)} if account_group else None
+        for phone in self._farm.phones.values():
+            if phone.state is PhoneState.RETIRED or (phone_group and phone_group not in phone.groups):
+                continue
+            if homes is None or phone.phone_id in homes:
+                yield phone
+
+    def _in_group(self, group: str) -> list[AccountRow]:
+        if self._members is None:
+            self._members = defaultdict(list)
+            for account in self._farm.accounts.values():
+                if account.group:
+                    self._members[account.group].append(account)
+        return self._members.get(group, [])
 
 
-def _reason(item: WaitingItem, phones: Sequence[PhoneRow], farm: Farm, now: int) -> WaitingReason:
-    if item.ready_at > now:
-        return WaitingReason.RETRY_BACKOFF if item.attempt else WaitingReason.NOT_BEFORE
-    if item.account_id in farm.spent_accounts:
-        return WaitingReason.ACCOUNT_DAILY_LIMIT
-    if item.account_id in farm.busy_accounts:
-        return WaitingReason.ACCOUNT_BUSY
-    if item.phone_id is not None and phones:
-        return _PINNED[phones[0].state]
-    if any(p.state in (PhoneState.AVAILABLE, PhoneState.BUSY) for p in phones):
+def _of_phones(phones: Sequence[PhoneRow], *, pinned: bool) -> WaitingReason:
+    working = [p for p in phones if p.state in (PhoneState.AVAILABLE, PhoneState.BUSY)]
+    if any(not p.draining for p in working):
         return WaitingReason.PHONES_BUSY
-    return WaitingReason.NO_PHONE_ONLINE
+    if working or any(p.draining for p in phones):
+        return WaitingReason.PHONE_DRAINING
+    if pinned and phones:
+        return _PINNED[phones[0].state]
+    states = {p.state for p in phones}
+    if states == {PhoneState.PAUSED}:
+        return WaitingReason.PHONE_PAUSED
+    held = states and states <= {PhoneState.PAUSED, PhoneState.QUARANTINED}
+    return WaitingReason.PHONE_QUARANTINED if held else WaitingReason.NO_PHONE_ONLINE

@@ -8,13 +8,15 @@ becomes available by being given a planner, nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from phonefarm.core.planning import PLANNERS, Planner
+from phonefarm.models.action import REPEATABLE, ActionKind
 from phonefarm.models.requests_inputs import FypInputs, KeywordInputs, MaintenanceInputs
+from phonefarm.models.requests_maintenance import STEPS
 from phonefarm.models.states import Capability, Mode, Routing
 
 
@@ -45,9 +47,11 @@ class CapabilityEntry:
 
     capability: Capability
     summary: str
+    result: str
     inputs: type[BaseModel]
     planner: Planner | None
     prompts: tuple[PromptNeed, ...] = ()
+    steps: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     refused_modes: Mapping[Mode, Refusal]
     refused_routings: Mapping[Routing, Refusal]
 
@@ -80,6 +84,7 @@ REGISTRY: Mapping[Capability, CapabilityEntry] = dict(
         _entry(
             Capability.KEYWORD_WARMUP,
             summary="For each keyword: open the app, search, open results one by one and watch them.",
+            result="keywords: per keyword and phone the videos seen, with verdicts, and a screenshot.",
             inputs=KeywordInputs,
             prompts=(
                 PromptNeed(
@@ -93,6 +98,7 @@ REGISTRY: Mapping[Capability, CapabilityEntry] = dict(
         _entry(
             Capability.FYP_WARMUP,
             summary="For each video of the feed: read it from the screen, ask the judge, watch or skip.",
+            result="videos, each with its verdict; relevant_share of those that were judged.",
             inputs=FypInputs,
             prompts=(
                 PromptNeed(
@@ -110,6 +116,8 @@ REGISTRY: Mapping[Capability, CapabilityEntry] = dict(
         _entry(
             Capability.MAINTENANCE,
             summary="Upkeep of a phone or an account, step by step.",
+            result="steps: for each its status (done, failed, interrupted, skipped) and what it found.",
+            steps=STEPS,
             inputs=MaintenanceInputs,
             refused_modes={Mode.UNATTENDED: Refusal(msg="maintenance runs in manual mode only")},
             refused_routings={
@@ -138,11 +146,24 @@ def _shown(entry: CapabilityEntry) -> dict[str, Any]:
     return {
         "capability": entry.capability.value,
         "summary": entry.summary,
+        "result": entry.result,
         "available": entry.available,
         "modes": {mode.value: _cell(entry.mode_code(mode)) for mode in Mode},
         "routings": {routing.value: _cell(entry.routing_code(routing)) for routing in Routing},
         "prompts": [{"name": p.name, "only_if": p.only_if, "code_if_missing": p.code} for p in entry.prompts],
+        "steps": [_step(name, model) for name, model in entry.steps.items()],
         "inputs_schema": entry.inputs.model_json_schema(),
+    }
+
+
+def _step(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    params = model.model_fields["params"].annotation
+    assert params is not None
+    return {
+        "action": name,
+        "text": model.__doc__ or "",
+        "repeatable": REPEATABLE[ActionKind(name)],
+        "params_schema": params.model_json_schema(),
     }
 
 

@@ -18,11 +18,16 @@ class Decision:
     delay: float = 0.0
 
 
-def after_failure(*, attempt: int, max_attempts: int, retryable: bool, cancel_requested: bool) -> Decision:
-    """What becomes of an item whose attempt number ``attempt`` (from 1) failed. Cancel beats retry (rule R8)."""
+def after_failure(
+    *, attempt: int, max_attempts: int, retryable: bool, cancel_requested: bool, action_open: bool = False
+) -> Decision:
+    """What becomes of an item whose attempt number ``attempt`` (from 1) failed. Cancel beats retry (rule R8).
+
+    ``action_open``: an action that must not be repeated was started and not finished, so nothing follows (rule R4).
+    """
     if cancel_requested:
         return Decision(event=ItemEvent.CANCEL)
-    if not retryable or attempt >= max_attempts:
+    if action_open or not retryable or attempt >= max_attempts:
         return Decision(event=ItemEvent.BURY)
     step = min(attempt, len(BACKOFF_SECONDS)) - 1
     return Decision(event=ItemEvent.RETRY, delay=BACKOFF_SECONDS[step])

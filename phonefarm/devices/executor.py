@@ -20,20 +20,24 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from phonefarm.devices import upkeep
+from phonefarm.devices.feed import Feed
 from phonefarm.devices.handset import Handset, key
 from phonefarm.devices.navigator import Navigator, Seen
 from phonefarm.devices.ports import Judge, Pause, Shell, StopSignal
 from phonefarm.devices.profiles import Profile
 from phonefarm.devices.results import Results
 from phonefarm.devices.shell import DeviceCancelled
+from phonefarm.devices.upkeep import Upkeep
 from phonefarm.errors import BadScreen, DeviceError, DeviceLost, SessionStopped, UnexpectedScreen
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact, Verdict
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.video import VideoFacts
 
-#: Seconds each action may take; ``watch`` adds the time it watches.
+#: Seconds each action may take; those that watch add the time they watch.
 BUDGETS: Mapping[ActionKind, float] = {
     ActionKind.OPEN_APP: 60.0,
     ActionKind.SEARCH: 90.0,
@@ -41,11 +45,14 @@ BUDGETS: Mapping[ActionKind, float] = {
     ActionKind.WATCH: 120.0,
     ActionKind.SCREENSHOT: 120.0,
     ActionKind.CLOSE_APP: 30.0,
+    ActionKind.FEED_VIDEO: 150.0,
+    **upkeep.BUDGETS,
 }
 #: Seconds a video that is not wanted is looked at, at most.
 GLANCE_SECONDS = 1.0
 LEAVE_SECONDS = 10.0
 NO_MORE_RESULTS = "no_more_results"
+NO_MORE_VIDEOS = "no_more_videos"
 
 
 class Executor:
@@ -53,7 +60,7 @@ class Executor:
 
     ``judge`` looks at videos of actions that ask for it; None judges nothing. ``pause`` waits some seconds and raises
     SessionStopped on a hard stop, as ``stop.check`` does between steps. ``now`` gives an aware datetime, ``clock``
-    monotonic seconds.
+    monotonic seconds. ``apk_dir``: where the APKs lie that may be installed.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Executor:
         phone_id: str,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
+        apk_dir: Path | None = None,
     ) -> None:
         self._driver = driver
         self._profile = profile
@@ -80,6 +88,8 @@ class Executor:
         self._hands = Handset(shell=driver, stop=stop, pause=pause, clock=clock)
         self._nav = Navigator(hands=self._hands, profile=profile)
         self._results = Results(self._nav)
+        self._feed = Feed(self._nav)
+        self._upkeep = Upkeep(driver=driver, nav=self._nav, stop=stop, apk_dir=apk_dir)
         self._handlers: Mapping[ActionKind, Callable[[Mapping[str, Any]], ActionResult]] = {
             ActionKind.OPEN_APP: self._open_app,
             ActionKind.SEARCH: self._search,
@@ -87,11 +97,13 @@ class Executor:
             ActionKind.WATCH: self._watch,
             ActionKind.SCREENSHOT: self._screenshot,
             ActionKind.CLOSE_APP: self._close_app,
+            ActionKind.FEED_VIDEO: self._feed_video,
+            **self._upkeep.handlers(),
         }
 
     def run(self, action: Action) -> ActionResult:
         """Do ``action``. Raises DeviceError, ActionError, SessionStopped."""
-        extra = float(action.params["seconds_max"]) if action.kind is ActionKind.WATCH else 0.0
+        extra = float(action.params.get("seconds_max", 0.0))
         with self._stoppable():
             self._hands.begin(BUDGETS[action.kind] + extra, action.kind.value)
             self._nav.begin()
@@ -118,6 +130,7 @@ class Executor:
 
     def _open_app(self, params: Mapping[str, Any]) -> ActionResult:
         self._results.forget()
+        self._feed.forget()
         self._nav.restart()
         return ActionResult()
 
@@ -141,11 +154,30 @@ class Executor:
         if seen is None:
             return ActionResult(skipped=NO_MORE_RESULTS)
         at, facts = self._now(), self._facts(keyword, seen)
-        verdict = self._judge(facts) if self._judge and params.get("judge") else None
+        verdict = self._judge(facts, ()) if self._judge and params.get("judge") else None
         seconds = self._seconds(params, verdict)
         self._pause(seconds)
         self._still_playing(keyword, rank)
         return ActionResult(output=self._video(facts, at, seconds, verdict, rank))
+
+    def _feed_video(self, params: Mapping[str, Any]) -> ActionResult:
+        """A video nobody could judge is left like one that is not wanted."""
+        seen = self._feed.show(int(params["number"]))
+        if seen is None:
+            return ActionResult(skipped=NO_MORE_VIDEOS)
+        at, facts = self._now(), self._facts("", seen)
+        verdict = self._judge(facts, params["interests"]) if self._judge and params.get("judge") else None
+        wanted = verdict is not None and verdict.relevant is True
+        seconds = float(params["seconds_max"]) if wanted else self._skip_seconds(params)
+        self._pause(seconds)
+        place = self._nav.see().place
+        if place != "feed":
+            self._feed.forget()
+            raise UnexpectedScreen(f"wanted the feed to the end of a video, saw {place or 'another screen'}")
+        return ActionResult(output=self._video(facts, at, seconds, verdict, int(params["number"])))
+
+    def _skip_seconds(self, params: Mapping[str, Any]) -> float:
+        return self._rng.uniform(float(params["skip_min"]), float(params["skip_max"]))
 
     def _screenshot(self, params: Mapping[str, Any]) -> ActionResult:
         """A picture of the keyword's results or of one of them; the picture is kept even if the dump fails."""

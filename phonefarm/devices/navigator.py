@@ -12,6 +12,7 @@ a session that was broken off, on this phone or on another, goes on from any sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phonefarm.devices.handset import WAKE, Argv, Handset, key, swipe, tap
@@ -131,8 +132,17 @@ class Navigator:
         for _ in range(MAX_LAUNCHES):
             if seen.place is not None:
                 break
-            seen = self._back_into_app(seen)
+            seen = self.back_into_app(seen)
         return self._must("feed", self.wait_for("feed", seen))
+
+    def to_feed(self) -> Seen:
+        """The feed, from wherever the phone is."""
+        seen = self.see()
+        for _ in range(MAX_STEPS):
+            if seen.place == "feed":
+                return seen
+            seen = self.back_into_app(seen) if seen.place is None else self.see(key("KEYCODE_BACK"))
+        raise UnexpectedScreen(f"wanted the feed, saw {seen.words}")
 
     def to_results(self, keyword: str) -> tuple[Seen, bool]:
         """The results of ``keyword``; True when they were searched for just now and stand at their top."""
@@ -157,15 +167,15 @@ class Navigator:
 
     def _nearer_to_search(self, seen: Seen) -> Seen:
         if seen.place is None:
-            return self._back_into_app(seen)
+            return self.back_into_app(seen)
         if seen.place == "feed":
             button = self.element("search_button", seen.screen)
             if button is not None:
                 return self.wait_for("search", self.see(tap(button)))
         return self.see(key("KEYCODE_BACK"))
 
-    def _back_into_app(self, seen: Seen) -> Seen:
-        """From the lock screen, another app or a strange page of this one."""
+    def back_into_app(self, seen: Seen) -> Seen:
+        """From the lock screen, another app or a strange page of this one, one step nearer to the app."""
         if self._locked(seen):
             return self.see(*WAKE, swipe(_UNLOCK, seen.screen))
         return self.launch(fresh=self.profile.package in seen.screen.packages)
@@ -205,7 +215,7 @@ class Navigator:
                 break
             if box.text == text and self.element("search_clear", seen.screen):
                 return seen
-            seen = self._typed(text, self._emptied(seen, box), box, prefer_keyboard=attempt > 0)
+            seen = self.typed(text, self._emptied(seen, box), prefer_keyboard=attempt > 0)
         return self._checked(text, seen)
 
     def _checked(self, text: str, seen: Seen) -> Seen:
@@ -220,7 +230,8 @@ class Navigator:
         clear = self.element("search_clear", seen.screen)
         return [tap(clear), tap(box)] if clear else [tap(box)]
 
-    def _typed(self, text: str, before: list[Argv], box: Node, *, prefer_keyboard: bool) -> Seen:
+    def typed(self, text: str, before: Sequence[Argv], *, prefer_keyboard: bool) -> Seen:
+        """Do ``before``, which puts the cursor into an empty field, and type ``text`` there."""
         plan = plan_typing(text, prefer_keyboard=prefer_keyboard)
         if not plan.keyboard:
             return self.see(*before, plan.argv)

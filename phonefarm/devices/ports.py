@@ -9,8 +9,9 @@ from phonefarm.devices.shell import Joiner, ShellResult
 from phonefarm.models.action import Verdict
 from phonefarm.models.video import VideoFacts
 
-#: Looks at one video. Never raises: a judge that failed says so in its verdict.
-Judge = Callable[[VideoFacts], Verdict]
+#: Looks at one video, with the interests of the session. Never raises but SessionStopped: a judge that failed says so
+#: in its verdict.
+Judge = Callable[[VideoFacts, Sequence[str]], Verdict]
 
 #: Waits that many seconds; raises SessionStopped when the session must stop hard.
 Pause = Callable[[float], None]
@@ -35,6 +36,16 @@ class Shell(Protocol):
         max_output: int = ...,
         guard: Callable[[], None] | None = None,
     ) -> ShellResult: ...
+
+    def push(
+        self,
+        data: bytes,
+        path: str,
+        *,
+        timeout: float,
+        mode: int = ...,
+        guard: Callable[[], None] | None = None,
+    ) -> None: ...
 
     def exec_out_all(
         self,

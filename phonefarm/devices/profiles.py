@@ -25,7 +25,7 @@ from phonefarm.devices.screen import Screen, Selector
 from phonefarm.errors import ConfigError
 
 _HOME = "profiles"
-_ROLES = ("feed", "search", "results", "player")
+_ROLES = ("feed", "search", "results", "player", "profile", "edit_profile")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ class Profile:
 
     def place(self, screen: Screen) -> str | None:
         """Which of the profile's screens this is, None for none of them."""
-        return next((role for role in _ROLES if screen.find(self.screens[role])), None)
+        return next((role for role in _ROLES if role in self.screens and screen.find(self.screens[role])), None)
 
     def popup(self, screen: Screen) -> Popup | None:
         """The first known popup that is shown."""

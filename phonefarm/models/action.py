@@ -1,7 +1,8 @@
 """Actions: the only things a session can do to a phone.
 
-The vocabulary looks and reads. It has no action that likes, follows, comments, messages, posts or creates
-anything, so neither a caller nor a judge can ask for one (contract section 9).
+The vocabulary looks and reads, and keeps phones in order. It has no action that likes, follows, comments,
+messages, posts or creates anything, so neither a caller nor a judge can ask for one (contract section 9). The one
+action that changes an account, ``edit_profile``, writes what an operator asked for, word by word.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ class ActionKind(StrEnum):
     watch         ``{app, keyword, rank, seconds_min, seconds_max, judge}``
     screenshot    ``{app, keyword, name}``; name is the artifact's stem, unique in its item
     close_app     ``{app}``; leaves the phone at its home screen
+    feed_video    ``{app, number, interests, seconds_min, seconds_max, skip_min, skip_max, judge}``: the next
+                  video of the feed (the one that is shown for number 0), judged, then watched or skipped
     ============  =====================================================================================
+
+    The others are steps of upkeep. Their params are those of the step (``models.requests_maintenance``) and
+    ``step``, its index; those that make a file have ``name`` too, the artifact's stem.
     """
 
     OPEN_APP = "open_app"
@@ -31,17 +37,23 @@ class ActionKind(StrEnum):
     WATCH = "watch"
     SCREENSHOT = "screenshot"
     CLOSE_APP = "close_app"
+    FEED_VIDEO = "feed_video"
+    HEALTH_CHECK = "health_check"
+    COLLECT_DIAGNOSTICS = "collect_diagnostics"
+    RESTART_APP = "restart_app"
+    CLEAR_APP_CACHE = "clear_app_cache"
+    FREE_STORAGE = "free_storage"
+    INSTALL_APP = "install_app"
+    UPDATE_SETTINGS = "update_settings"
+    REBOOT = "reboot"
+    EDIT_PROFILE = "edit_profile"
 
 
-#: Doing one of these twice leaves the phone as doing it once would, so a crash may repeat them.
-REPEATABLE: Mapping[ActionKind, bool] = {
-    ActionKind.OPEN_APP: True,
-    ActionKind.SEARCH: True,
-    ActionKind.OPEN_RESULT: True,
-    ActionKind.WATCH: True,
-    ActionKind.SCREENSHOT: True,
-    ActionKind.CLOSE_APP: True,
-}
+#: Doing one of these twice may leave the phone otherwise than doing it once. So it is durable that one has started
+#: before the phone is touched, and one that was started and never heard of again is not done again.
+NOT_REPEATABLE = frozenset({ActionKind.INSTALL_APP, ActionKind.REBOOT, ActionKind.EDIT_PROFILE})
+
+REPEATABLE: Mapping[ActionKind, bool] = {kind: kind not in NOT_REPEATABLE for kind in ActionKind}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

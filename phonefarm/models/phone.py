@@ -44,7 +44,7 @@ class PhoneReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhoneRow:
-    """A phone as the router sees it."""
+    """A phone as the router sees it. ``draining``: an operator wants it held once its item ends, so it gets no more."""
 
     phone_id: str
     host: str
@@ -52,6 +52,7 @@ class PhoneRow:
     state: PhoneState
     why: str | None = None
     groups: tuple[str, ...] = ()
+    draining: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,7 +62,7 @@ class Submission:
     """A valid request to create a process.
 
     ``process_id`` is proposed by the sender (UUIDv7), so that a batch that is sent again after a lost reply
-    is recognised as itself and not as a duplicate.
+    is recognised as itself and not as a duplicate. ``replay_of``: the process whose unfinished items it runs again.
     """
 
     process_id: str
@@ -74,6 +74,7 @@ class Submission:
     options: Options
     callback: Mapping[str, Any]
     requested_by: Mapping[str, Any]
+    replay_of: str | None = None
 
     @property
     def system(self) -> str:
@@ -86,6 +87,8 @@ class Submission:
 
     def canonical(self) -> dict[str, Any]:
         """What a second request with this key must repeat; metadata, callback and requested_by do not count."""
+        if self.replay_of is not None:
+            return {"capability": self.capability.value, "replay_of": self.replay_of}
         return {
             "capability": self.capability.value,
             "mode": self.mode.value,
@@ -104,6 +107,7 @@ class Accepted:
     process_type: str
     duplicate: bool = False
     status: PublicStatus = PublicStatus.QUEUED
+    replay_of: str | None = None
 
 
 #: One answer a submission, in the order of the batch; a refusal is a value, so one bad request cannot hurt a batch.
@@ -161,6 +165,89 @@ class AccountCommand:
     active: bool = False
     authorization: Mapping[str, str] | None = None
     daily_limits: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountPatch:
+    """Body of ``PATCH /accounts/{id}``: only what was given, under the names of ``AccountCommand``. ``daily_limits``
+    is merged too: a limit that is not named stays."""
+
+    account_id: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayCommand:
+    """Run again what did not finish of ``source_id``. ``process_id`` is proposed, as in ``Submission``."""
+
+    process_id: str
+    source_id: str
+    request_id: str
+    requested_by: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessQuery:
+    """Filters of ``GET /processes``; None: any. Times in ms since the epoch, ``created_before`` excluded.
+    ``cursor``: the ``next_cursor`` of the page before."""
+
+    status: PublicStatus | None = None
+    process_type: str | None = None
+    system: str | None = None
+    phone_id: str | None = None
+    account_id: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Operation(StrEnum):
+    """What an operator can do to a phone (contract section 8)."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRAIN = "drain"
+    QUARANTINE = "quarantine"
+    RELEASE = "release"
+    RETIRE = "retire"
+
+
+class OperationScope(StrEnum):
+    PHONE = "phone"
+    HOST = "host"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperateCommand:
+    """``name``: of the phone, host or group. ``by``: the name of the key that asked."""
+
+    scope: OperationScope
+    name: str
+    operation: Operation
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyCommand:
+    """A new API key. ``digest``: SHA-256 of its secret, in hex; the secret itself is known to its owner only."""
+
+    name: str
+    digest: str = field(repr=False)
+    scopes: tuple[str, ...]
+    system: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyRow:
+    """A key that may be used, as the ingress needs it."""
+
+    name: str
+    digest: str = field(repr=False)
+    scopes: tuple[str, ...]
+    system: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ of the capability registry, which answers with codes of its own.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -54,6 +54,39 @@ class EnqueueBody(Body):
     options: RequestOptions = RequestOptions()
 
 
+class MaintenanceBody(Body):
+    """Body of ``POST /maintenance/requests``: upkeep of an account, or of a phone instead. Exactly one of the two."""
+
+    request_id: Name = Field(description="the caller's part of the idempotency key")
+    account_id: Name | None = None
+    phone_id: Name | None = None
+    inputs: Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=MaintenanceInputs)]
+    callback: Callback
+    requested_by: RequestedBy
+    options: RequestOptions = RequestOptions()
+
+
+class ReplayBody(Body):
+    """Body of ``POST /processes/{id}/replay``."""
+
+    request_id: Name = Field(description="the caller's part of the new process's idempotency key")
+    requested_by: RequestedBy
+
+
+class OperationBody(Body):
+    """Body of an operation on phones."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class KeyBody(Body):
+    """Body of ``POST /keys``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", max_length=100)]
+    scopes: Annotated[list[Literal["submit", "read", "cancel", "operate", "admin"]], Field(min_length=1, max_length=5)]
+    system: Name | None = Field(default=None, description="the only `requested_by.system` it may name and see")
+
+
 class CancelBody(Body):
     """Body of ``POST /processes/{id}/cancel``."""
 
@@ -76,6 +109,23 @@ class DailyLimitsBody(Body):
 
     sessions: Annotated[int, Field(ge=0, le=100_000)] | None = None
     minutes: Annotated[int, Field(ge=0, le=1_440)] | None = None
+
+
+class DailyLimitsPatch(Body):
+    """The limits to change; null takes one away."""
+
+    sessions: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    minutes: Annotated[int, Field(ge=0, le=1_440)] | None = None
+
+
+class AccountPatchBody(Body):
+    """Body of ``PATCH /accounts/{id}``: what to change; null takes a value away."""
+
+    phone_id: Name | None = None
+    group: Name | None = None
+    active: bool = False
+    authorization: Authorization | None = None
+    daily_limits: DailyLimitsPatch = DailyLimitsPatch()
 
 
 class AccountBody(Body):

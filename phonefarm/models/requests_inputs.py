@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from phonefarm.models.requests_base import Body, Metadata, Name
+from phonefarm.models.requests_maintenance import STEPS, Step
 
 
 def _plain_number(value: float) -> float:
@@ -131,40 +132,11 @@ class FypInputs(Body):
     prompts: FypPrompts = FypPrompts()
 
 
-MaintenanceAction = Literal[
-    "health_check",
-    "screenshot",
-    "collect_diagnostics",
-    "restart_app",
-    "clear_app_cache",
-    "free_storage",
-    "install_app",
-    "update_settings",
-    "reboot",
-    "edit_profile",
-]
-MAINTENANCE_ACTIONS: tuple[str, ...] = get_args(MaintenanceAction)
-_PROFILE_FIELDS = ("display_name", "bio", "username")
-
-
-class MaintenanceStep(Body):
-    """One upkeep step."""
-
-    action: MaintenanceAction
-    params: Metadata = Field(default={})
-
-    @field_validator("params")
-    @classmethod
-    def _profile(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if params.get("randomized"):
-            raise PydanticCustomError("out_of_scope:randomized", "is out of scope: say what the value shall be")
-        if info.data.get("action") == "edit_profile" and not any(params.get(name) for name in _PROFILE_FIELDS):
-            raise PydanticCustomError("missing_field", "needs one of display_name, bio, username")
-        return params
+MAINTENANCE_ACTIONS: tuple[str, ...] = tuple(STEPS)
 
 
 class MaintenanceInputs(Body):
     """Upkeep of a phone or an account, step by step."""
 
-    steps: Annotated[list[MaintenanceStep], Field(min_length=1, max_length=50), _limit(50)]
+    steps: Annotated[list[Step], Field(min_length=1, max_length=50), _limit(50)]
     metadata: Metadata = Field(default={})

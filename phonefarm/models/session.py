@@ -36,7 +36,8 @@ class Job:
     """One attempt of one item, ready to run.
 
     ``actions`` are those not finished by an earlier attempt, with their index in the whole plan.
-    ``seconds_left`` is the session's remaining time budget; what is left over then is skipped.
+    ``seconds_left`` is the session's remaining time budget, and no more than the account's day has left; what is
+    left over then is skipped.
     """
 
     process_id: str
@@ -62,17 +63,24 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorInfo:
-    """Why an attempt failed, as it is shown to callers (contract section 6, ``error``)."""
+    """Why an attempt failed, as it is shown to callers (contract section 6, ``error``).
+
+    ``definite``: the phone answered, so the action did not do what it should; else its effect is not known.
+    """
 
     code: str
     message: str
     retryable: bool
     action: str | None = None
+    definite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One thing that happened in an attempt. Sending an entry twice changes nothing."""
+    """One thing that happened in an attempt. Sending an entry twice changes nothing.
+
+    ``action`` of a FAILED or CANCELLED entry is the one that was under way, None between two.
+    """
 
     kind: EntryKind
     action: Action | None = None

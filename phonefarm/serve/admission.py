@@ -19,9 +19,11 @@ from phonefarm.core.prompts import prompt_faults
 from phonefarm.core.registry import CapabilityEntry
 from phonefarm.errors import Fault, ValidationFailed
 from phonefarm.models.process import Options, Submission, Target
-from phonefarm.models.requests import EnqueueBody, TargetBody
+from phonefarm.models.requests import EnqueueBody, MaintenanceBody, TargetBody
 from phonefarm.models.requests_base import RequestOptions
-from phonefarm.models.states import Mode, Routing
+from phonefarm.models.requests_inputs import MaintenanceInputs
+from phonefarm.models.requests_maintenance import dumped
+from phonefarm.models.states import Capability, Mode, Routing
 from phonefarm.serve.faults import Loc, checked, is_out_of_scope, out_of_scope, same_codes, shown
 from phonefarm.serve.targets import target_faults
 
@@ -47,13 +49,50 @@ def admit(body: dict[str, Any], rules: Rules, *, process_id: str, key_header: by
     faults += _url_faults(body.get("callback"), rules)
     inputs, input_faults = _inputs(entry, body.get("inputs"))
     faults += input_faults
-    faults += _header_faults(body.get("request_id"), key_header)
+    faults += header_faults(body.get("request_id"), key_header)
     faults += _meaning(entry, body, rules)
     if faults or envelope is None or inputs is None or entry is None:
         raise ValidationFailed(faults)
     if not entry.available:
         raise ValidationFailed([_not_available(entry)])
     return _submission(process_id, entry, envelope, _filled(inputs, rules))
+
+
+def admit_maintenance(
+    body: dict[str, Any], rules: Rules, *, process_id: str, key_header: bytes | None = None
+) -> Submission:
+    """The submission of a body of ``POST /maintenance/requests``: maintenance, manual, routed by queue."""
+    entry = registry.REGISTRY[Capability.MAINTENANCE]
+    envelope, faults = checked(MaintenanceBody, body)
+    faults += _url_faults(body.get("callback"), rules)
+    inputs, input_faults = _inputs(entry, body.get("inputs"))
+    faults += input_faults
+    faults += header_faults(body.get("request_id"), key_header)
+    faults += _one_target(body)
+    if isinstance(body.get("inputs"), dict):
+        faults += _app_faults(body["inputs"], rules)
+    if faults or envelope is None or inputs is None:
+        raise ValidationFailed(faults)
+    target = Target(routing=Routing.QUEUE, phone_id=envelope.phone_id, account_id=envelope.account_id)
+    return Submission(
+        process_id=process_id,
+        request_id=envelope.request_id,
+        capability=Capability.MAINTENANCE,
+        mode=Mode.MANUAL,
+        target=target,
+        inputs=_filled(inputs, rules),
+        options=_options(envelope.options),
+        callback={"url": envelope.callback.url, "metadata": envelope.callback.metadata},
+        requested_by=envelope.requested_by.model_dump(),
+    )
+
+
+def _one_target(body: Mapping[str, Any]) -> Iterator[Fault]:
+    account, phone = body.get("account_id") is not None, body.get("phone_id") is not None
+    if not account and not phone:
+        yield Fault(loc=("account_id",), code="missing_field", msg="needs account_id, or phone_id instead of it")
+    elif account and phone:
+        yield Fault(loc=("phone_id",), code="invalid_target:phone_id", msg="give account_id or phone_id, not both")
 
 
 # -- shape -----------------------------------------------------------------------------------------
@@ -74,7 +113,8 @@ def _inputs(entry: CapabilityEntry | None, inputs: object) -> tuple[BaseModel | 
     return None, [out_of_scope(("inputs", name)) for name in inputs if is_out_of_scope(name)]
 
 
-def _header_faults(request_id: object, key_header: bytes | None) -> Iterator[Fault]:
+def header_faults(request_id: object, key_header: bytes | None) -> Iterator[Fault]:
+    """An ``Idempotency-Key`` that was sent must say what the body says."""
     if key_header is None or not isinstance(request_id, str):
         return
     if key_header not in (request_id.encode(), request_id.encode("latin-1", "replace")):
@@ -126,9 +166,17 @@ def _routing_faults(
 
 
 def _app_faults(inputs: Mapping[str, Any], rules: Rules) -> Iterator[Fault]:
-    app = inputs.get("app")
-    if isinstance(app, str) and app and app not in rules.apps:
-        yield Fault(loc=("inputs", "app"), code="unknown_app", msg=f"must be one of {', '.join(sorted(rules.apps))}")
+    for loc, app in (((), inputs.get("app")), *_step_apps(inputs.get("steps"))):
+        if isinstance(app, str) and app and app not in rules.apps:
+            known = ", ".join(sorted(rules.apps))
+            yield Fault(loc=("inputs", *loc, "app"), code="unknown_app", msg=f"must be one of {known}")
+
+
+def _step_apps(steps: object) -> Iterator[tuple[Loc, object]]:
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        params = step.get("params") if isinstance(step, dict) else None
+        if isinstance(params, dict):
+            yield ("steps", index, "params"), params.get("app")
 
 
 def _prompt_faults(entry: CapabilityEntry, inputs: Mapping[str, Any], rules: Rules) -> Iterator[Fault]:
@@ -156,11 +204,20 @@ def _not_available(entry: CapabilityEntry) -> Fault:
 def _filled(inputs: BaseModel, rules: Rules) -> dict[str, Any]:
     """Plain JSON with every default filled in; prompts that were not given are left out."""
     values: dict[str, Any] = inputs.model_dump()
+    if isinstance(inputs, MaintenanceInputs):
+        values["steps"] = [_filled_step(step, rules) for step in inputs.steps]
     if "app" in values:
         values["app"] = values["app"] or rules.default_app
     if "prompts" in values:
         values["prompts"] = {name: prompt for name, prompt in values["prompts"].items() if prompt is not None}
     return values
+
+
+def _filled_step(step: Any, rules: Rules) -> dict[str, Any]:
+    body = dumped(step)
+    if "app" in type(step.params).model_fields:
+        body["params"].setdefault("app", rules.default_app)
+    return body
 
 
 def _submission(process_id: str, entry: CapabilityEntry, body: EnqueueBody, inputs: dict[str, Any]) -> Submission:

@@ -5,25 +5,37 @@ It holds no truth and needs no Ray: whatever fulfils ``FarmPort`` will do, and a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 
-from phonefarm.actors.ports import FarmPort
+from phonefarm.actors.ports import FarmPort, PhonePort
+from phonefarm.errors import ActorUnavailable
 from phonefarm.models.clock import new_id
-from phonefarm.serve import openapi, problems
+from phonefarm.serve import docs, openapi, problems
 from phonefarm.serve.auth import KeyRing
 from phonefarm.serve.border import Border
 from phonefarm.serve.desk import Desk, ServeConfig
 from phonefarm.serve.endpoint import register
 from phonefarm.serve.intake import Intake
+from phonefarm.serve.live_keys import LiveKeys
 from phonefarm.serve.routes import ENDPOINTS
+from phonefarm.serve.screens import Screens
 
 __all__ = ["ServeConfig", "create_app"]
 
 #: Of the contract, not of the program.
 API_VERSION = "1.0"
+
+
+def no_farm_document() -> dict[str, Any]:
+    """The OpenAPI document, which is the same in front of every farm."""
+    app = _bare_app()
+    for endpoint in ENDPOINTS:
+        register(app, endpoint)
+    return app.openapi()
 
 
 class FarmApp(FastAPI):
@@ -35,29 +47,45 @@ class FarmApp(FastAPI):
         return self.openapi_schema
 
 
-def create_app(
-    farm: FarmPort, *, keys: KeyRing, config: ServeConfig | None = None, make_id: Callable[[], str] = new_id
-) -> FastAPI:
-    """The app in front of ``farm``. ``make_id`` proposes process ids."""
-    config = config or ServeConfig()
-    app = FarmApp(
+def _bare_app() -> FarmApp:
+    return FarmApp(
         title="phonefarm",
         version=API_VERSION,
         summary="Durable work on racks of Android phones",
-        openapi_url="/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
+
+
+def no_phone(phone_id: str) -> PhonePort:
+    """For a farm whose phones cannot be spoken to."""
+    raise ActorUnavailable(f"no way to phone {phone_id}")
+
+
+def create_app(
+    farm: FarmPort,
+    *,
+    keys: KeyRing,
+    config: ServeConfig | None = None,
+    make_id: Callable[[], str] = new_id,
+    phone: Callable[[str], PhonePort] = no_phone,
+) -> FastAPI:
+    """The app in front of ``farm``. ``make_id`` proposes process ids, ``phone`` gives the port of a phone by its id."""
+    config = config or ServeConfig()
+    app = _bare_app()
     app.state.desk = Desk(
         farm=farm,
         intake=Intake(farm, limits=config.intake),
         rules=config.rules(),
         max_body=config.max_body,
         make_id=make_id,
+        screens=Screens(phone),
+        docs=functools.cache(lambda: docs.page(app.openapi())),
     )
     problems.install(app)
     for endpoint in ENDPOINTS:
         register(app, endpoint)
-    app.add_middleware(Border, keys=keys)
+    app.add_middleware(Border, keys=LiveKeys(keys, farm))
     return app

@@ -48,14 +48,19 @@ class ApiKey:
         asked = body.get("requested_by")
         system = asked.get("system") if isinstance(asked, dict) else None
         if self.system is not None and isinstance(system, str) and system != self.system:
-            raise Forbidden("wrong_system", "wrong_system: this key is bound to another requested_by.system")
+            raise wrong_system()
+
+
+def wrong_system() -> Forbidden:
+    """For a bound key that names another system than its own."""
+    return Forbidden("wrong_system", "wrong_system: this key is bound to another requested_by.system")
 
 
 def make_key(
     secret: str, *, name: str = "key", scopes: Iterable[Scope] = ALL_SCOPES, system: str | None = None
 ) -> ApiKey:
     """The key of a secret."""
-    return ApiKey(name=name, digest=_digest(secret.encode()), scopes=frozenset(scopes), system=system)
+    return ApiKey(name=name, digest=digest_of(secret.encode()), scopes=frozenset(scopes), system=system)
 
 
 class KeyRing:
@@ -76,22 +81,33 @@ class KeyRing:
 
     def find(self, secret: bytes) -> ApiKey | None:
         """The key of a presented secret, None if it is nobody's."""
-        digest = _digest(secret)
-        found: ApiKey | None = None
-        for key in self._keys:
-            if hmac.compare_digest(digest, key.digest):
-                found = key
-        return found
+        return find_key(digest_of(secret), self._keys)
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> ApiKey | None:
         """The key of a request by its raw headers: exactly one ``Authorization: Bearer KEY``, else None."""
-        given = [value for name, value in headers if name == b"authorization"]
-        if len(given) != 1:
-            return None
-        scheme, _, secret = given[0].partition(b" ")
-        secret = secret.strip()
-        return self.find(secret) if scheme.lower() == b"bearer" and secret else None
+        secret = presented(headers)
+        return None if secret is None else self.find(secret)
 
 
-def _digest(secret: bytes) -> bytes:
+def presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The secret of a request: exactly one ``Authorization: Bearer KEY``, else None."""
+    given = [value for name, value in headers if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, secret = given[0].partition(b" ")
+    secret = secret.strip()
+    return secret if scheme.lower() == b"bearer" and secret else None
+
+
+def find_key(digest: bytes, keys: Iterable[ApiKey]) -> ApiKey | None:
+    """The key with a digest; every key is compared, so the time tells nothing."""
+    found: ApiKey | None = None
+    for key in keys:
+        if hmac.compare_digest(digest, key.digest):
+            found = key
+    return found
+
+
+def digest_of(secret: bytes) -> bytes:
+    """What is kept of a secret."""
     return hashlib.sha256(secret).digest()

@@ -11,8 +11,9 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from phonefarm.errors import PhoneFarmError
 from phonefarm.serve import problems
-from phonefarm.serve.auth import KeyRing
+from phonefarm.serve.live_keys import LiveKeys
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 #: Where the layer leaves the caller's ``ApiKey`` for the routes.
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class Border:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, *, keys: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, *, keys: LiveKeys) -> None:
         self._app = app
         self._keys = keys
 
@@ -31,11 +32,16 @@ class Border:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        key = self._keys.authenticate(scope["headers"])
-        if key is None and _path(scope) not in OPEN_PATHS:
-            await problems.unauthorized()(scope, receive, send)
-            return
-        scope[KEY] = key
+        if _path(scope) not in OPEN_PATHS:
+            try:
+                key = await self._keys.authenticate(scope["headers"])
+            except PhoneFarmError as error:
+                await problems.of_error(error)(scope, receive, send)
+                return
+            if key is None:
+                await problems.unauthorized()(scope, receive, send)
+                return
+            scope[KEY] = key
         await self._guarded(scope, receive, send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -27,7 +27,7 @@ def build(settings: Settings) -> Any:
         log_to_file(settings, "serve")
         keys = KeyRing.single(settings.api_key)
         config = ServeConfig(callbacks_allow=settings.callbacks_allow, default_app=settings.app)
-        return create_app(gateway.manager(), keys=keys, config=config)
+        return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone)
 
     class Ingress:
         """Only a carrier: every route is the FastAPI app's."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from phonefarm.actors.ports import FarmPort
 from phonefarm.callbacks.guard import allowed_networks, literal_fault
-from phonefarm.errors import Fault, NotFound, ValidationFailed
+from phonefarm.errors import Fault, NotFound, TooManyRequests, ValidationFailed
 from phonefarm.serve.admission import Rules, UrlCheck
 from phonefarm.serve.auth import ApiKey
 from phonefarm.serve.border import KEY
 from phonefarm.serve.intake import Intake, IntakeLimits
+from phonefarm.serve.screens import Screens
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _URL_TO_KEEP = 512
+#: Callers a replica lets wait at once: long polls and streams.
+MOST_WAITING = 384
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -50,13 +54,27 @@ def _url_check(allow: tuple[str, ...]) -> UrlCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """``make_id`` proposes process ids."""
+    """``make_id`` proposes process ids; ``held`` counts callers that wait for news of a process."""
 
     farm: FarmPort
     intake: Intake
     rules: Rules
     max_body: int
     make_id: Callable[[], str]
+    screens: Screens
+    docs: Callable[[], bytes]
+    held: list[int] = field(default_factory=lambda: [0])
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A caller that waits here. Raises TooManyRequests when so many do that others would not be served."""
+        if self.held[0] >= MOST_WAITING:
+            raise TooManyRequests("too_many_waiting", "too_many_waiting: poll without wait, or come back later")
+        self.held[0] += 1
+        try:
+            yield
+        finally:
+            self.held[0] -= 1
 
 
 def desk_of(request: Request) -> Desk:
@@ -75,9 +93,14 @@ def key_of(request: Request) -> ApiKey:
 
 def process_id_of(request: Request) -> str:
     """The process id of the path. Raises NotFound for what cannot be one."""
-    value: str = request.path_params["process_id"]
+    return uuid_of(request, "process_id", "unknown_process")
+
+
+def uuid_of(request: Request, parameter: str, unknown: str) -> str:
+    """An id of the path. Raises NotFound with code ``unknown`` for what cannot be one."""
+    value: str = request.path_params[parameter]
     if not _UUID.fullmatch(value):
-        raise NotFound("unknown_process")
+        raise NotFound(unknown)
     return value
 
 

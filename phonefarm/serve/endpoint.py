@@ -18,13 +18,17 @@ JSON = "application/json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A good answer. ``model`` None: no JSON, or JSON of no fixed shape."""
+    """A good answer. ``model`` None: no JSON, or JSON of no fixed shape. ``empty``: no body; ``also``: other media
+    types it may have; ``headers``: those it has beside the usual ones."""
 
     text: str
     model: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     media_type: str = JSON
     location: bool = False
+    empty: bool = False
+    also: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

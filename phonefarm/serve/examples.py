@@ -107,6 +107,7 @@ PROCESS: dict[str, Any] = {
     "linked_ids": {
         "queue_item_ids": ["0193580c-7a2b-7e44-9a51-0c61f3a9d001", "0193580c-7a2b-7e44-9a51-0c61f3a9d002"],
         "completed_queue_item_ids": [],
+        "replayed_by": [],
     },
     "partial_progress": {
         "items_total": 2,
@@ -119,6 +120,7 @@ PROCESS: dict[str, Any] = {
     },
     "attempts": 1,
     "waiting": None,
+    "replay_of": None,
     "items": [
         {
             "queue_item_id": "0193580c-7a2b-7e44-9a51-0c61f3a9d001",

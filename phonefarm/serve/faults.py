@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from phonefarm.errors import Fault
+from phonefarm.models.requests_maintenance import STEPS
 
 B = TypeVar("B", bound=BaseModel)
 Loc = tuple[str | int, ...]
@@ -30,11 +31,15 @@ _CODES: Mapping[str, str] = {
     "too_short": "too_short",
     "enum": "invalid_choice",
     "literal_error": "invalid_choice",
+    "string_pattern_mismatch": "invalid_format",
+    "model_attributes_type": "wrong_type",
 }
 _WORDS: Mapping[str, str] = {
     "missing": "this field is required",
     "extra_forbidden": "there is no such field",
     "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "string_pattern_mismatch": "has a form that is not allowed here",
     "dict_type": "must be an object",
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
@@ -71,11 +76,26 @@ def checked(model: type[B], value: Mapping[str, Any], loc: Loc = ()) -> tuple[B 
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [_fault(each["type"], (*loc, *each["loc"]), each["msg"]) for each in found]
+        found = error.errors(include_url=False, include_input=False)
+        return None, [
+            _fault(each["type"], (*loc, *_without_tags(each["loc"])), each["msg"], each.get("ctx", {}))
+            for each in found
+        ]
 
 
-def _fault(kind: str, loc: Loc, msg: str) -> Fault:
+def _without_tags(loc: Loc) -> Loc:
+    """A step of a list is one of several models; which one pydantic took it for is no place in the body."""
+    return tuple(part for at, part in enumerate(loc) if not (part in STEPS and at >= 2 and loc[at - 2] == "steps"))
+
+
+def _fault(kind: str, loc: Loc, msg: str, context: Mapping[str, Any]) -> Fault:
+    if kind == "union_tag_not_found":
+        return Fault(loc=(*loc, "action"), code="missing_field", msg=_WORDS["missing"])
+    if kind == "union_tag_invalid":
+        asked = str(context.get("tag", ""))
+        if is_out_of_scope(asked):
+            return out_of_scope((*loc, asked))
+        return Fault(loc=(*loc, "action"), code="invalid_choice", msg=f"must be one of {', '.join(STEPS)}")
     name = loc[-1] if loc else None
     if kind == "extra_forbidden" and isinstance(name, str) and is_out_of_scope(name):
         return out_of_scope(loc)

@@ -29,6 +29,10 @@ _COMMON: Mapping[int, Mapping[str, Any]] = {
     503: {"unavailable": examples.UNAVAILABLE},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+_HEADERS: Mapping[str, Any] = {
+    "ETag": {"description": "of this body, for `If-None-Match`", "schema": {"type": "string"}},
+}
+_AUTHENTICATE = {"WWW-Authenticate": {"description": "how to sign in", "schema": {"type": "string"}}}
 _LOCATION = {"Location": {"description": "the process", "schema": {"type": "string"}}}
 
 
@@ -105,16 +109,24 @@ def _responses(endpoint: Endpoint) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _good(answer: Answer) -> dict[str, Any]:
-    binary = answer.media_type != JSON
-    schema: Mapping[str, Any] = {"type": "string", "format": "binary"} if binary else {}
-    if answer.model is not None:
-        schema = _ref(answer.model)
-    headers = {"headers": _LOCATION} if answer.location else {}
+    headers = {**(_LOCATION if answer.location else {}), **{name: _HEADERS[name] for name in answer.headers}}
+    shown = {"description": answer.text, **({"headers": headers} if headers else {})}
+    if answer.empty:
+        return shown
+    schema = _ref(answer.model) if answer.model is not None else _plain(answer.media_type)
     content = {answer.media_type: {"schema": schema, **_examples(answer.examples)}}
-    return {"description": answer.text, **headers, "content": content}
+    return {**shown, "content": {**content, **{name: {"schema": _plain(name)} for name in answer.also}}}
+
+
+def _plain(media_type: str) -> dict[str, str]:
+    """The schema of what is no JSON."""
+    if media_type == JSON:
+        return {}
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _bad(status: int, shown: Mapping[str, Any]) -> dict[str, Any]:
-    headers = {"headers": _RETRY_AFTER} if status in (429, 503) else {}
+    named = {401: _AUTHENTICATE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}.get(status)
+    headers = {"headers": named} if named else {}
     content = {MEDIA_TYPE: {"schema": _ref(Problem), **_examples(shown)}}
     return {"description": HTTPStatus(status).phrase, **headers, "content": content}

@@ -58,6 +58,14 @@ class DuplicateShape(AcceptedShape):
     process_status: PublicStatus
 
 
+class ReplayShape(AcceptedShape):
+    replay_of: Id
+
+
+class ReplayDuplicateShape(DuplicateShape):
+    replay_of: Id
+
+
 class ErrorShape(Shape):
     code: str
     message: str
@@ -122,6 +130,7 @@ class TimestampsShape(Shape):
 class LinkedShape(Shape):
     queue_item_ids: list[Id]
     completed_queue_item_ids: list[Id]
+    replayed_by: list[Id] = Field(default=[], description="processes that run again what did not finish here")
 
 
 class ProgressShape(Shape):
@@ -152,6 +161,7 @@ class ProcessShape(Shape):
     partial_progress: ProgressShape
     attempts: int
     waiting: WaitingShape | None
+    replay_of: Id | None = None
     items: list[ItemShape]
 
 
@@ -225,6 +235,45 @@ class PhoneShape(BaseModel):
     current_item: dict[str, Any] | None
     lease: dict[str, Any] | None
     counters: dict[str, int]
+    wanted: WantedShape | None = None
+    draining: bool = False
+
+
+class WantedShape(Shape):
+    """What an operator wants the phone to become once its item has ended."""
+
+    state: PhoneState
+    why: str | None
+
+
+class QueueItemShape(Shape):
+    queue_item_id: Id
+    process_id: Id
+    priority: int
+    effective_priority: int = Field(description="grows while the item waits, so that nothing starves")
+    created_at: DateTimeText
+    ready_at: DateTimeText | None
+    attempt: int
+    phone_id: str | None
+    account_id: str | None
+    phone_group: str | None
+    account_group: str | None
+    reason: WaitingReason
+    position: int
+    phones_considered: int
+    next_attempt_at: DateTimeText | None
+
+
+class KeyShape(Shape):
+    name: str
+    scopes: list[str]
+    system: str | None
+    created_at: DateTimeText
+    revoked_at: DateTimeText | None
+
+
+class NewKeyShape(KeyShape):
+    secret: str = Field(description="shown once")
 
 
 class AuthorizationShape(Shape):
@@ -273,13 +322,24 @@ class PromptNeedShape(Shape):
     code_if_missing: str
 
 
+class StepShape(Shape):
+    """One upkeep step. A step that is not repeatable is never started twice."""
+
+    action: str
+    text: str
+    repeatable: bool
+    params_schema: dict[str, Any]
+
+
 class CapabilityShape(Shape):
     capability: Capability
     summary: str
+    result: str
     available: bool
     modes: dict[Mode, CellShape]
     routings: dict[Routing, CellShape]
     prompts: list[PromptNeedShape]
+    steps: list[StepShape]
     inputs_schema: dict[str, Any]
 
 
@@ -314,6 +374,16 @@ class AccountList(Shape):
 
 class CallbackList(Shape):
     items: list[CallbackEventShape]
+    next_cursor: str | None
+
+
+class QueueList(Shape):
+    items: list[QueueItemShape]
+    next_cursor: str | None
+
+
+class KeyList(Shape):
+    items: list[KeyShape]
     next_cursor: str | None
 
 

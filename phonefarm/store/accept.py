@@ -88,6 +88,7 @@ def answer_known(submission: Submission, known: Known) -> SubmitOutcome:
         process_type=submission.capability.value,
         duplicate=known.process_id != submission.process_id,
         status=lifecycle.public_status(known.state),
+        replay_of=submission.replay_of,
     )
 
 
@@ -127,6 +128,7 @@ def accept(
         known[submission.key] = rows.add(planned)
         outcomes.append(_accepted(submission))
     rows.insert(tx)
+    tx.touched.update(item.process_id for item in rows.waiting)
     return outcomes, rows.waiting
 
 
@@ -136,6 +138,7 @@ def _accepted(submission: Submission) -> Accepted:
         request_id=submission.request_id,
         process_type=submission.capability.value,
         status=PublicStatus.QUEUED,
+        replay_of=submission.replay_of,
     )
 
 
@@ -194,6 +197,7 @@ class _Rows:
             "fingerprint": fingerprint(canonical),
             "event_seq": 1,
             "callback_seq": 1,
+            "replay_of": submission.replay_of,
             "created_at": self._now,
             "accepted_at": self._now,
             "queued_at": self._now,

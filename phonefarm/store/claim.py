@@ -14,15 +14,18 @@ import sqlalchemy as sa
 
 from phonefarm.core import leases
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
-from phonefarm.models.action import Action
+from phonefarm.models.action import NOT_REPEATABLE, Action
 from phonefarm.models.phone import PhoneRow
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import CancelOrder, Job, Lease
 from phonefarm.models.states import CancelStrategy, Capability, PhoneState
+from phonefarm.store.accounts import seconds_left_today
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.roster import add_usage, is_spent, set_phone_state
 from phonefarm.store.tables import actions, items, phones, processes
 from phonefarm.store.writer import Row, Tx
+
+_NO_LIMIT = float("inf")
 
 #: Valid inputs to the actions of one item; the registry's planners.
 Plan = Callable[[Capability, Mapping[str, Any]], Sequence[Action]]
@@ -65,12 +68,13 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
             delivered=0,
             lease_until=leases.expires_at(tx.now, terms.delivery_seconds),
         )
-        .returning(items.c.process_id, items.c.attempt)
+        .returning(items.c.process_id, items.c.attempt, items.c.account_id)
     )
     row = tx.rows(update).one_or_none()
     if row is None:
         return False
-    if wish.account_id is not None and row.attempt == 1:
+    if wish.account_id is not None and (row.attempt == 1 or row.account_id is None):
+        # a retry goes on with its session, unless a group may have given it another account
         add_usage(tx, wish.account_id, sessions=1)
     ledger.event(
         row.process_id,
@@ -84,7 +88,8 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
 
 
 def _is_free(tx: Tx, wish: Assignment) -> bool:
-    """No running item on the phone or the account, the phone is available, the account has some of its day left."""
+    """No running item on the phone or the account, the phone is available and not draining, the account has some of
+    its day left."""
     if wish.account_id is not None and is_spent(tx, wish.account_id):
         return False
     taken = items.c.running_phone == wish.phone_id
@@ -92,12 +97,12 @@ def _is_free(tx: Tx, wish: Assignment) -> bool:
         taken = sa.or_(taken, items.c.running_account == wish.account_id)
     if tx.rows(sa.select(items.c.id).where(taken).limit(1)).first() is not None:
         return False
-    state = tx.rows(sa.select(phones.c.state).where(phones.c.id == wish.phone_id)).scalar_one_or_none()
-    return state == PhoneState.AVAILABLE.value
+    fit = (phones.c.id == wish.phone_id, phones.c.state == PhoneState.AVAILABLE.value, phones.c.wanted_state.is_(None))
+    return tx.rows(sa.select(phones.c.id).where(*fit)).first() is not None
 
 
 def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.LeaseTerms) -> list[Job]:
-    """The jobs of running items, each with the actions that no attempt has finished yet."""
+    """The jobs of running items, each with the actions that may still be done."""
     if not item_ids:
         return []
     query = (
@@ -107,23 +112,28 @@ def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.Leas
         .order_by(items.c.id)
     )
     rows = tx.maps(query)
-    finished = _finished(tx, item_ids)
-    return [_job(row, finished.get(row["id"], set()), plan=plan, terms=terms) for row in rows]
+    settled = _settled(tx, item_ids)
+    days = seconds_left_today(tx, {row["running_account"] for row in rows} - {None})
+    return [
+        _job(row, settled.get(row["id"], set()), days.get(row["running_account"], _NO_LIMIT), plan=plan, terms=terms)
+        for row in rows
+    ]
 
 
-def _finished(tx: Tx, item_ids: Sequence[str]) -> dict[str, set[int]]:
-    query = sa.select(actions.c.item_id, actions.c.idx).where(
-        actions.c.item_id.in_(list(item_ids)), actions.c.status == "finished"
-    )
+def _settled(tx: Tx, item_ids: Sequence[str]) -> dict[str, set[int]]:
+    """Indices of actions that are done, or were started and must not be started again."""
+    never_again = sa.or_(actions.c.status == "finished", actions.c.kind.in_(sorted(k.value for k in NOT_REPEATABLE)))
+    query = sa.select(actions.c.item_id, actions.c.idx).where(actions.c.item_id.in_(list(item_ids)), never_again)
     found: dict[str, set[int]] = {}
     for item_id, index in tx.tuples(query):
         found.setdefault(item_id, set()).add(index)
     return found
 
 
-def _job(row: Row, finished: set[int], *, plan: Plan, terms: leases.LeaseTerms) -> Job:
+def _job(row: Row, settled: set[int], day_left: float, *, plan: Plan, terms: leases.LeaseTerms) -> Job:
     inputs = row["inputs"]
-    todo = tuple(a for a in plan(Capability(row["process_type"]), inputs) if a.index not in finished)
+    todo = tuple(a for a in plan(Capability(row["process_type"]), inputs) if a.index not in settled)
+    budget = max(0.0, inputs.get("max_minutes", 60) * 60.0 - row["seconds_used"])
     return Job(
         process_id=row["process_id"],
         process_type=row["process_type"],
@@ -131,7 +141,7 @@ def _job(row: Row, finished: set[int], *, plan: Plan, terms: leases.LeaseTerms) 
         account_id=row["running_account"],
         lease=Lease(item_id=row["id"], attempt=row["attempt"], seconds=terms.seconds),
         actions=todo,
-        seconds_left=max(0.0, inputs.get("max_minutes", 60) * 60.0 - row["seconds_used"]),
+        seconds_left=min(budget, day_left),
         prompts=inputs.get("prompts") or {},
         cancel=cancel_order(row["cancel"]),
     )

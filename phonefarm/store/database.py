@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
@@ -26,11 +26,20 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.2, 5.0
 
 
 class Database:
-    """One writer, several readers. ``on_stale`` is called when another manager has taken over."""
+    """One writer, several readers. ``on_stale`` is called when another manager has taken over, ``on_commit`` after
+    every commit with the processes it touched."""
 
-    def __init__(self, url: str, *, on_stale: Callable[[], None], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_stale: Callable[[], None],
+        clock: Clock | None = None,
+        on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+    ) -> None:
         self._url = url
         self._on_stale = on_stale
+        self._on_commit = on_commit
         self._clock = clock
         self._engines: Engines | None = None
         self._writer: Writer | None = None
@@ -57,7 +66,7 @@ class Database:
         try:
             check_integrity(engines)
             upgrade(engines)
-            writer = Writer(engines, clock=self._clock, on_stale=self._on_stale)
+            writer = Writer(engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit)
             writer.start()
             writer.submit(first).result()
         except BaseException:

@@ -81,6 +81,7 @@ class Ledger:
         for record in self._records.values():
             _Settler(self, record, rows[record.process_id]).settle(history, callbacks, updates)
         self._write(history, callbacks, updates)
+        self._tx.touched.update(self._records)
         self._records.clear()
         return bool(callbacks)
 

@@ -7,13 +7,16 @@ one before it whatever the sender does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from phonefarm.errors import NotFound
 from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
 from phonefarm.store.ledger import Ledger
-from phonefarm.store.tables import outbox
-from phonefarm.store.writer import Tx
+from phonefarm.store.lists import callback_view
+from phonefarm.store.tables import outbox, processes
+from phonefarm.store.writer import Row, Tx
 
 _PENDING = CallbackState.PENDING.value
 
@@ -55,6 +58,26 @@ def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> N
     for delivery in deliveries:
         _settle(tx, delivery, ledger)
     ledger.flush()
+
+
+def redeliver(tx: Tx, event_id: str, new_id: Callable[[], str], *, system: str | None) -> dict[str, Any]:
+    """A callback from the start: pending, due now. Its process's later ones wait for it again. Raises NotFound."""
+    row = _found(tx, event_id, system)
+    if row["state"] != _PENDING:
+        ledger = Ledger(tx, new_id)
+        ledger.event(row["process_id"], "callback.redelivered", data={"event_id": event_id, "was": row["state"]})
+        ledger.flush()
+    fresh = {"state": _PENDING, "attempts": 0, "due_at": tx.now, "delivered_at": None, "error": None}
+    tx.rows(sa.update(outbox).where(outbox.c.id == event_id).values(**fresh, http_status=None))
+    return callback_view(_found(tx, event_id, system))
+
+
+def _found(tx: Tx, event_id: str, system: str | None) -> Row:
+    query = sa.select(outbox, processes.c.system).join(processes, processes.c.id == outbox.c.process_id)
+    row = next(iter(tx.maps(query.where(outbox.c.id == event_id))), None)
+    if row is None or system not in (None, row["system"]):
+        raise NotFound("unknown_callback", f"unknown_callback:{event_id}")
+    return row
 
 
 def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:

@@ -14,17 +14,20 @@ import sqlalchemy as sa
 
 from phonefarm.core import leases, retries
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
+from phonefarm.models.action import Action
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Report, ReportReply
-from phonefarm.models.states import ItemState, PhoneState
+from phonefarm.models.states import ItemState
+from phonefarm.store import journal
 from phonefarm.store.accept import waiting_item
 from phonefarm.store.artifacts import StoredFile, keep
 from phonefarm.store.claim import cancel_order
 from phonefarm.store.ledger import Ledger
-from phonefarm.store.roster import add_usage, set_phone_state
-from phonefarm.store.tables import actions, items, phones, processes
+from phonefarm.store.operations import breaks_off, settle
+from phonefarm.store.roster import add_usage
+from phonefarm.store.tables import items, phones, processes
 from phonefarm.store.writer import Row, Tx
 
 
@@ -45,6 +48,8 @@ def apply_report(
     """Apply a batch of entries. ``files``: artifacts of the report, already written to disk, by name."""
     row = _running(tx, report.item_id, report.attempt)
     effects = Effects()
+    if row is not None and not journal.may_apply(tx, report.item_id, report.attempt, report.entries):
+        return ReportReply(accepted=False), effects
     if row is None or row["running_phone"] != report.phone_id:
         return ReportReply(accepted=_ended_here(tx, report)), effects
     ledger = Ledger(tx, new_id)
@@ -53,12 +58,17 @@ def apply_report(
         step.apply(entry)
     step.save(terms)
     effects.callbacks = ledger.flush()
-    return ReportReply(accepted=True, cancel=cancel_order(row["cancel"])), effects
+    order = cancel_order(row["cancel"]) or breaks_off(row["wanted_state"])
+    return ReportReply(accepted=True, cancel=order), effects
 
 
 def _running(tx: Tx, item_id: str, attempt: int) -> Row | None:
     sources = sorted({s.value for event in (ItemEvent.START, ItemEvent.FINISH) for s in item_sources(event)})
-    query = sa.select(items).where(items.c.id == item_id, items.c.attempt == attempt, items.c.state.in_(sources))
+    query = (
+        sa.select(items, phones.c.wanted_state, phones.c.wanted_why)
+        .join(phones, phones.c.id == items.c.running_phone, isouter=True)
+        .where(items.c.id == item_id, items.c.attempt == attempt, items.c.state.in_(sources))
+    )
     return next(iter(tx.maps(query)), None)
 
 
@@ -108,20 +118,20 @@ class _Step:
         if entry.action is None:
             return
         self.changes["current_action"] = entry.action.kind.value
+        if not entry.action.repeatable and not journal.has_row(self.tx, self.row["id"], entry.action.index):
+            journal.write(self.tx, self.row, entry.action, journal.STARTED)
         first = sa.func.coalesce(processes.c.first_action_at, self.tx.now)
         self.ledger.set(self.row["process_id"], first_action_at=first)
 
     def action_finished(self, entry: Entry) -> None:
         action = entry.action
-        if action is None or self._has_action(action.index):
+        if action is None or journal.has_row(self.tx, self.row["id"], action.index, status=journal.FINISHED):
             return
         self._keep(entry)
-        self._insert_action(entry)
+        journal.write(self.tx, self.row, action, journal.FINISHED, entry)
+        self.changes["current_action"] = None
         self._count("actions_done", 1)
-        self._count("seconds_used", entry.seconds)
-        if self.row["running_account"] is not None and entry.seconds:
-            add_usage(self.tx, self.row["running_account"], seconds=entry.seconds)
-            self.effects.accounts.append(self.row["running_account"])
+        self._use(entry.seconds)
         data = {"index": action.index, "kind": action.kind.value, "attempt": self.row["attempt"]}
         kind = "action.skipped" if entry.skipped else "action.finished"
         self._event(kind, data={**data, **({"reason": entry.skipped} if entry.skipped else {})})
@@ -136,15 +146,19 @@ class _Step:
     def cancelled(self, entry: Entry) -> None:
         """Only what a caller wanted cancelled can be; else the attempt was merely broken off."""
         if self.row["cancel"] is not None:
+            self._use(entry.seconds)
+            close_action(self.tx, self.ledger, self._now_row, entry.action, journal.INTERRUPTED)
             self._end(ItemEvent.CANCEL, "item.cancelled")
-        else:
-            error = ErrorInfo(code="interrupted", message="the session was broken off", retryable=True)
-            self.failed(replace(entry, error=error))
+            return
+        why = f": phone {self.row['wanted_why']}" if breaks_off(self.row["wanted_state"]) else ""
+        error = ErrorInfo(code="interrupted", message=f"the session was broken off{why}", retryable=True)
+        self.failed(replace(entry, error=error))
 
     def failed(self, entry: Entry) -> None:
         error = entry.error or ErrorInfo(code="internal_error", message="no reason given", retryable=True)
         self._keep(entry)
-        fail_item(self.tx, self.ledger, self.row, error, self.effects, self.changes)
+        self._use(entry.seconds)
+        fail_item(self.tx, self.ledger, self._now_row, error, self.effects, self.changes, action=entry.action)
         self.ended = True
         self._count_phone("items_failed")
 
@@ -158,6 +172,18 @@ class _Step:
     @property
     def _state(self) -> ItemState:
         return ItemState(self.changes.get("state", self.row["state"]))
+
+    @property
+    def _now_row(self) -> dict[str, Any]:
+        """The row as it will be written."""
+        return {**self.row, **self.changes}
+
+    def _use(self, seconds: float) -> None:
+        """Time spent on the phone counts to the session's budget and to the account's day."""
+        self._count("seconds_used", seconds)
+        if self.row["running_account"] is not None and seconds:
+            add_usage(self.tx, self.row["running_account"], seconds=seconds)
+            self.effects.accounts.append(self.row["running_account"])
 
     def _count(self, column: str, more: float) -> None:
         self.row[column] = self.row[column] + more
@@ -175,6 +201,7 @@ class _Step:
     def _end(self, event: ItemEvent, kind: str) -> None:
         if self._state not in item_sources(event):
             self._move(ItemEvent.START, "item.started")
+        close_action(self.tx, self.ledger, self._now_row, None, journal.INTERRUPTED)
         self._move(event, kind)
         self.changes.update(release(self.tx, self.row, self.effects), finished_at=self.tx.now, error=None)
         self.ended = True
@@ -184,32 +211,6 @@ class _Step:
             self.row["process_id"], kind, item_id=self.row["id"], phone_id=self.row["running_phone"], moved=moved,
             data=data,
         )  # fmt: skip
-
-    def _has_action(self, index: int) -> bool:
-        query = sa.select(actions.c.idx).where(
-            actions.c.item_id == self.row["id"], actions.c.idx == index, actions.c.status == "finished"
-        )
-        return self.tx.rows(query).first() is not None
-
-    def _insert_action(self, entry: Entry) -> None:
-        action = entry.action
-        assert action is not None
-        output = {"params": dict(action.params), "output": dict(entry.output)}
-        self.tx.rows(
-            sa.insert(actions).values(
-                item_id=self.row["id"],
-                attempt=self.row["attempt"],
-                idx=action.index,
-                process_id=self.row["process_id"],
-                kind=action.kind.value,
-                status="finished",
-                phone_id=self.row["running_phone"],
-                output=output,
-                skipped=entry.skipped,
-                seconds=entry.seconds,
-                at=self.tx.now,
-            )
-        )
 
 
 _APPLY: dict[EntryKind, Callable[[_Step, Entry], None]] = {
@@ -224,26 +225,44 @@ _APPLY: dict[EntryKind, Callable[[_Step, Entry], None]] = {
 
 
 def release(tx: Tx, row: dict[str, Any], effects: Effects) -> dict[str, Any]:
-    """The columns that set an item's phone and account free; the phone becomes available again."""
+    """The columns that set an item's phone and account free; the phone becomes available again, or
+    what an operator wants it to be."""
     phone_id = row["running_phone"]
     effects.freed.append(phone_id)
-    effects.phones += set_phone_state(tx, phone_id, PhoneState.AVAILABLE)
+    effects.phones += settle(tx, phone_id)
     if row["running_account"] is not None:
         effects.accounts.append(row["running_account"])
     return {"running_phone": None, "running_account": None, "lease_until": None, "current_action": None}
 
 
 def fail_item(
-    tx: Tx, ledger: Ledger, row: dict[str, Any], error: ErrorInfo, effects: Effects, changes: dict[str, Any]
+    tx: Tx,
+    ledger: Ledger,
+    row: dict[str, Any],
+    error: ErrorInfo,
+    effects: Effects,
+    changes: dict[str, Any],
+    *,
+    action: Action | None = None,
 ) -> None:
-    """A running attempt failed: retry, dead letter, or cancelled if that was asked. Fills ``changes``."""
+    """A running attempt failed: retry, dead letter, or cancelled if that was asked. Fills ``changes``.
+
+    ``action``: the one that was under way, if the phone said so. What must not be repeated and was started ends the
+    item (rule R4)."""
+    started = journal.open_action(tx, row)
+    error = _once(error, started)
     decision = retries.after_failure(
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         retryable=error.retryable,
         cancel_requested=row["cancel"] is not None,
+        action_open=started is not None,
     )
-    before, after = ItemState(changes.get("state", row["state"])), item_target(decision.event)
+    before, after = ItemState(row["state"]), item_target(decision.event)
+    if after is not ItemState.RETRYABLE:
+        known = error.definite or (action is not None and started is None and after is ItemState.DEAD_LETTER)
+        status = journal.FAILED if known else journal.INTERRUPTED
+        close_action(tx, ledger, row, action or journal.under_way(tx, row), status)
     detail = error_json(row, error, tx.now)
     changes.update(release(tx, row, effects), state=after.value, error=detail)
     if after is ItemState.RETRYABLE:
@@ -255,6 +274,31 @@ def fail_item(
     ledger.event(
         row["process_id"], f"item.{_ENDED[after]}", item_id=row["id"], phone_id=row["running_phone"],
         moved=(before.value, after.value), data={"attempt": row["attempt"], "error": detail},
+    )  # fmt: skip
+
+
+def _once(error: ErrorInfo, started: Action | None) -> ErrorInfo:
+    """The error of an attempt that ended in the middle of what must not be repeated: not to be retried."""
+    if started is None:
+        return error
+    named = replace(error, retryable=False, action=error.action or started.kind.value)
+    if error.definite:
+        return named
+    message = f"{started.kind.value} was started, whether it took effect is not known, and it is not done again"
+    return replace(named, code="interrupted", message=f"{message} ({error.message})")
+
+
+def close_action(tx: Tx, ledger: Ledger, row: dict[str, Any], action: Action | None, status: str) -> None:
+    """An item ends in the middle of an action: its row says so. ``action`` is the one that was under way; what was
+    written ahead is known anyway."""
+    started = journal.open_action(tx, row)
+    ending = started or action
+    if ending is None or (started is None and journal.has_row(tx, row["id"], ending.index)):
+        return
+    journal.write(tx, row, ending, status)
+    data = {"index": ending.index, "kind": ending.kind.value, "attempt": row["attempt"]}
+    ledger.event(
+        row["process_id"], f"action.{status}", item_id=row["id"], phone_id=row["running_phone"], data=data
     )  # fmt: skip
 
 

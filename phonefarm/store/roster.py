@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from phonefarm.core.operations import HELD
 from phonefarm.errors import Fault, NotFound, ValidationFailed
 from phonefarm.models.phone import AccountRow, DailyLimits, PhoneReport, PhoneRow
 from phonefarm.models.process import AccountCommand
@@ -17,9 +18,6 @@ from phonefarm.store.tables import account_usage, accounts, items, meta, phones
 from phonefarm.store.writer import Row, Tx
 
 _DAY_MS = 86_400_000
-
-#: States an operator set: what a host or a phone says does not end them.
-_HELD = frozenset({PhoneState.PAUSED, PhoneState.QUARANTINED, PhoneState.RETIRED})
 
 
 def day_of(now: int) -> int:
@@ -47,9 +45,10 @@ def begin_run(tx: Tx, run_id: int) -> None:
     if known == run_id:
         return
     upsert(tx, meta, {"name": "run", "value": run_id}, ("value",))
-    held = [state.value for state in _HELD]
+    held = [state.value for state in HELD]
     unseen = {"state": PhoneState.OFFLINE.value, "why": "not seen since the farm was started"}
     tx.rows(sa.update(phones).where(phones.c.state.not_in(held)).values(**unseen))
+    tx.rows(sa.update(phones).values(seen_state=PhoneState.OFFLINE.value))
 
 
 def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
@@ -62,12 +61,13 @@ def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
 def _report_phone(tx: Tx, report: PhoneReport) -> None:
     known = next(iter(tx.maps(sa.select(phones).where(phones.c.id == report.phone_id))), None)
     state = _merged_state(tx, report, known)
-    held = known is not None and PhoneState(known["state"]) in _HELD
+    held = known is not None and PhoneState(known["state"]) in HELD
     values = {
         "id": report.phone_id,
         "host": report.host,
         "serial": report.serial,
         "state": state.value,
+        "seen_state": report.state.value,
         "why": known["why"] if held and known is not None else report.why,
         "groups": list(report.groups) or (known["groups"] if known else []),
         "labels": known["labels"] if known else {},
@@ -75,11 +75,11 @@ def _report_phone(tx: Tx, report: PhoneReport) -> None:
         "first_seen": tx.now,
         "last_seen": tx.now if report.state is not PhoneState.OFFLINE or known is None else known["last_seen"],
     }
-    upsert(tx, phones, values, ("host", "serial", "state", "why", "groups", "facts", "last_seen"))
+    upsert(tx, phones, values, ("host", "serial", "state", "seen_state", "why", "groups", "facts", "last_seen"))
 
 
 def _merged_state(tx: Tx, report: PhoneReport, known: Mapping[str, Any] | None) -> PhoneState:
-    if known is not None and (held := PhoneState(known["state"])) in _HELD:
+    if known is not None and (held := PhoneState(known["state"])) in HELD:
         return held
     if report.state is PhoneState.AVAILABLE and _has_item(tx, report.phone_id):
         return PhoneState.BUSY
@@ -112,6 +112,7 @@ def phone_rows(tx: Tx, phone_ids: Sequence[str] | None = None) -> list[PhoneRow]
             state=PhoneState(row["state"]),
             why=row["why"],
             groups=tuple(row["groups"]),
+            draining=row["wanted_state"] is not None,
         )
         for row in tx.maps(query)
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.core.lifecycle import ITEM_RUNNING, ITEM_WAITING
@@ -11,7 +14,7 @@ from phonefarm.models.states import ItemState
 from phonefarm.store.accept import waiting_item
 from phonefarm.store.claim import Plan, load_jobs
 from phonefarm.store.roster import account_rows, phone_rows
-from phonefarm.store.tables import items
+from phonefarm.store.tables import items, processes
 from phonefarm.store.writer import Tx
 
 
@@ -35,3 +38,9 @@ def snapshot(tx: Tx, *, plan: Plan, terms: LeaseTerms) -> QueueSnapshot:
         phones=tuple(phone_rows(tx)),
         accounts=tuple(account_rows(tx)),
     )
+
+
+def of_system(connection: Connection, process_ids: Collection[str], system: str) -> set[str]:
+    """Those of ``process_ids`` that ``system`` asked for."""
+    query = sa.select(processes.c.id).where(processes.c.id.in_(sorted(process_ids)), processes.c.system == system)
+    return set(connection.execute(query).scalars())

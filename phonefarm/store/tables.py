@@ -70,6 +70,7 @@ processes = Table(
     _json("cancel"),
     Column("event_seq", Integer, nullable=False, default=0),
     Column("callback_seq", Integer, nullable=False, default=0),
+    _id("replay_of"),
     _time("created_at", required=True),
     _time("accepted_at"),
     _time("queued_at"),
@@ -81,6 +82,9 @@ processes = Table(
     UniqueConstraint("process_type", "system", "request_id"),
     CheckConstraint(f"(state IN ({_in(PROCESS_FINAL)})) = (finished_at IS NOT NULL)", name="finished"),
     Index("ix_processes_created_at_id", "created_at", "id"),
+    Index("ix_processes_state_created_at", "state", "created_at"),
+    Index("ix_processes_finished_at", "finished_at"),
+    Index("ix_processes_replay_of", "replay_of"),
 )
 
 items = Table(
@@ -120,6 +124,9 @@ items = Table(
     CheckConstraint(f"(state IN ({_in(ITEM_RUNNING)})) = (running_phone IS NOT NULL)", name="running"),
     Index("ix_items_lease_until", "lease_until", sqlite_where=sa.text("lease_until IS NOT NULL")),
     Index("ix_items_state_expires_at", "state", "expires_at"),
+    Index("ix_items_last_phone", "last_phone"),
+    Index("ix_items_phone_id", "phone_id"),
+    Index("ix_items_account_id", "account_id"),
 )
 
 actions = Table(
@@ -202,6 +209,9 @@ phones = Table(
     _json("labels", required=True),
     _json("facts"),
     Column("incarnation", String(36)),
+    Column("seen_state", String(20)),
+    Column("wanted_state", String(20)),
+    Column("wanted_why", sa.Text),
     Column("items_done", Integer, nullable=False, default=0),
     Column("items_failed", Integer, nullable=False, default=0),
     _time("first_seen", required=True),
@@ -229,4 +239,15 @@ account_usage = Table(
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("sessions", Integer, nullable=False, default=0),
     Column("seconds", sa.Float, nullable=False, default=0.0),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    _json("scopes", required=True),
+    Column("system", String(200)),
+    _time("created_at", required=True),
+    _time("revoked_at"),
 )

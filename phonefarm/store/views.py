@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +13,9 @@ from phonefarm.core import lifecycle, results
 from phonefarm.errors import NotFound
 from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import rfc3339
-from phonefarm.models.states import Capability, ItemState, ProcessState
+from phonefarm.models.states import Capability, ItemState, ProcessState, PublicStatus
 from phonefarm.store.ledger import progress
-from phonefarm.store.tables import account_usage, accounts, actions, artifacts, events, items, outbox, phones, processes
+from phonefarm.store.tables import account_usage, accounts, actions, artifacts, events, items, phones, processes
 from phonefarm.store.writer import Row, maps
 
 _TIMES = (
@@ -40,19 +41,46 @@ _ITEM_STATUS = {
 }
 
 
-def process(connection: Connection, process_id: str) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """Where a process stands, in the words callers see."""
+
+    status: PublicStatus
+    over: bool
+
+
+def status(connection: Connection, process_id: str, system: str | None = None) -> Status:
+    """The public status alone. Raises NotFound, for a process of another ``system`` too."""
+    query = sa.select(processes.c.state, processes.c.system).where(processes.c.id == process_id)
+    row = connection.execute(query).one_or_none()
+    if row is None or system not in (None, row.system):
+        raise _unknown(process_id)
+    state = ProcessState(row.state)
+    return Status(status=lifecycle.public_status(state), over=state in lifecycle.PROCESS_FINAL)
+
+
+def _unknown(process_id: str) -> NotFound:
+    return NotFound("unknown_process", f"unknown_process:{process_id}")
+
+
+def process(connection: Connection, process_id: str, system: str | None = None) -> dict[str, Any]:
     """``GET /processes/{id}`` but for ``waiting``, which the router knows. Raises NotFound."""
     row = next(iter(maps(connection, sa.select(processes).where(processes.c.id == process_id))), None)
-    if row is None:
-        raise NotFound("unknown_process", f"unknown_process:{process_id}")
+    if row is None or system not in (None, row["system"]):
+        raise _unknown(process_id)
     item_rows = _items(connection, process_id)
-    return {**_process(row, item_rows), "result": _result(connection, row, item_rows)}
+    view = {**_process(row, item_rows), "result": _result(connection, row, item_rows)}
+    view["linked_ids"]["replayed_by"] = _replays(connection, process_id)
+    return view
 
 
-def process_list(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The newest processes, without their results."""
-    query = sa.select(processes).order_by(processes.c.created_at.desc(), processes.c.id.desc()).limit(limit)
-    rows = maps(connection, query)
+def _replays(connection: Connection, process_id: str) -> list[str]:
+    query = sa.select(processes.c.id).where(processes.c.replay_of == process_id).order_by(processes.c.created_at)
+    return list(connection.execute(query).scalars())
+
+
+def process_views(connection: Connection, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Processes without their results, in the order of ``rows``."""
     by_process: dict[str, list[Row]] = {row["id"]: [] for row in rows}
     item_query = sa.select(items).where(items.c.process_id.in_(list(by_process))).order_by(items.c.ordinal)
     for item in maps(connection, item_query):
@@ -91,10 +119,12 @@ def _process(row: Mapping[str, Any], item_rows: Sequence[Mapping[str, Any]]) -> 
         "linked_ids": {
             "queue_item_ids": [i["id"] for i in item_rows],
             "completed_queue_item_ids": [i["id"] for i in item_rows if i["state"] == ItemState.DONE.value],
+            "replayed_by": [],
         },
         "partial_progress": progress(groups),
         "attempts": max((i["attempt"] for i in item_rows), default=0),
         "waiting": None,
+        "replay_of": row["replay_of"],
         "items": [_item(i) for i in item_rows],
     }
 
@@ -115,7 +145,7 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _result(connection: Connection, row: Mapping[str, Any], item_rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ordinal = {i["id"]: i["ordinal"] for i in item_rows}
-    done_query = sa.select(actions).where(actions.c.process_id == row["id"], actions.c.status == "finished")
+    done_query = sa.select(actions).where(actions.c.process_id == row["id"])
     done = [
         results.Done(
             item=ordinal[a["item_id"]],
@@ -124,6 +154,8 @@ def _result(connection: Connection, row: Mapping[str, Any], item_rows: Sequence[
             phone_id=a["phone_id"],
             params=a["output"]["params"],
             output=a["output"]["output"],
+            status=a["status"],
+            skipped=a["skipped"],
         )
         for a in maps(connection, done_query)
     ]
@@ -139,32 +171,38 @@ def _result(connection: Connection, row: Mapping[str, Any], item_rows: Sequence[
         )
         for a in maps(connection, kept_query)
     ]
-    return results.result(Capability(row["process_type"]), done, kept)
+    over = ProcessState(row["state"]) in lifecycle.PROCESS_FINAL
+    return results.result(Capability(row["process_type"]), inputs=row["inputs"], done=done, kept=kept, over=over)
 
 
-def process_events(connection: Connection, process_id: str) -> list[dict[str, Any]]:
-    """The append-only history, oldest first. Raises NotFound."""
-    if connection.execute(sa.select(processes.c.id).where(processes.c.id == process_id)).first() is None:
-        raise NotFound("unknown_process", f"unknown_process:{process_id}")
-    query = sa.select(events).where(events.c.process_id == process_id).order_by(events.c.sequence)
-    return [
-        {
-            "event_id": row["id"],
-            "sequence": row["sequence"],
-            "at": rfc3339(row["at"]),
-            "kind": row["kind"],
-            "queue_item_id": row["item_id"],
-            "phone_id": row["phone_id"],
-            "from": row["from_state"],
-            "to": row["to_state"],
-            "data": row["data"],
-        }
-        for row in maps(connection, query)
-    ]
+def process_events(
+    connection: Connection, process_id: str, after: int = 0, limit: int = 1_000, system: str | None = None
+) -> dict[str, Any]:
+    """The append-only history after a sequence, oldest first, and whether the process is over. Raises NotFound."""
+    over = status(connection, process_id, system).over
+    query = sa.select(events).where(events.c.process_id == process_id, events.c.sequence > after)
+    rows = maps(connection, query.order_by(events.c.sequence).limit(limit + 1))
+    return {"items": [_event(row) for row in rows[:limit]], "over": over and len(rows) <= limit}
 
 
-def artifact_type(connection: Connection, process_id: str, name: str) -> str:
+def _event(row: Row) -> dict[str, Any]:
+    return {
+        "event_id": row["id"],
+        "sequence": row["sequence"],
+        "at": rfc3339(row["at"]),
+        "kind": row["kind"],
+        "queue_item_id": row["item_id"],
+        "phone_id": row["phone_id"],
+        "from": row["from_state"],
+        "to": row["to_state"],
+        "data": row["data"],
+    }
+
+
+def artifact_type(connection: Connection, process_id: str, name: str, system: str | None = None) -> str:
     """The media type of an artifact. Raises NotFound."""
+    if system is not None:
+        status(connection, process_id, system)
     query = sa.select(artifacts.c.media_type).where(artifacts.c.process_id == process_id, artifacts.c.name == name)
     found = connection.execute(query).scalar_one_or_none()
     if found is None:
@@ -193,6 +231,8 @@ def _phone(row: Mapping[str, Any]) -> dict[str, Any]:
         "android": facts.get("android") or None,
         "state": row["state"],
         "why": row["why"],
+        "wanted": row["wanted_state"] and {"state": row["wanted_state"], "why": row["wanted_why"]},
+        "draining": row["wanted_state"] is not None,
         "battery": facts.get("battery") or {"level": None, "temperature": None, "charging": None},
         "storage": {"free": facts.get("storage_free"), "total": facts.get("storage_total")},
         "first_seen": rfc3339(row["first_seen"]),
@@ -227,27 +267,3 @@ def _account(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": rfc3339(row["created_at"]),
         "updated_at": rfc3339(row["updated_at"]),
     }
-
-
-def callback_list(connection: Connection, state: str | None, limit: int = 200) -> list[dict[str, Any]]:
-    """``GET /callbacks``: newest first, never with the receiver's answer."""
-    query = sa.select(outbox).order_by(outbox.c.created_at.desc(), outbox.c.sequence.desc()).limit(limit)
-    if state is not None:
-        query = query.where(outbox.c.state == state)
-    return [
-        {
-            "event_id": row["id"],
-            "process_id": row["process_id"],
-            "sequence": row["sequence"],
-            "milestone": row["milestone"],
-            "url": row["url"],
-            "state": row["state"],
-            "attempts": row["attempts"],
-            "http_status": row["http_status"],
-            "error": row["error"],
-            "created_at": rfc3339(row["created_at"]),
-            "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == "pending" else None,
-            "delivered_at": rfc3339(row["delivered_at"]),
-        }
-        for row in maps(connection, query)
-    ]

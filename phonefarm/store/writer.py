@@ -14,9 +14,9 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -44,10 +44,12 @@ def maps(connection: Connection, query: sa.Select[Any]) -> list[Row]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tx:
-    """An open transaction. ``now``: the database's time (ms), one value for all that happens in it."""
+    """An open transaction. ``now``: the database's time (ms), one value for all that happens in it. ``touched``: ids of
+    processes whose history it adds to; who waits for news of them is told after the commit."""
 
     connection: Connection
     now: int
+    touched: set[str] = field(default_factory=set)
 
     def rows(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         return cast("sa.CursorResult[Any]", self.connection.execute(statement, values))
@@ -69,12 +71,21 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the writing connection. ``clock`` overrides database time (tests)."""
+    """Owns the writing connection. ``clock`` overrides database time (tests). ``on_commit`` is called in the writer's
+    thread with the ids of the processes that a commit touched."""
 
-    def __init__(self, engines: Engines, *, clock: Clock | None = None, on_stale: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        *,
+        clock: Clock | None = None,
+        on_stale: Callable[[], None],
+        on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+    ) -> None:
         self._engines = engines
         self._clock = clock
         self._on_stale = on_stale
+        self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self.epoch = 0
@@ -153,6 +164,7 @@ class Writer:
             tx = Tx(connection=connection, now=self._fence(connection))
             values = [waiting.change(tx) for waiting in batch]
         self.commits += 1
+        self._on_commit(tx.touched)
         return values
 
     def _fence(self, connection: Connection) -> int:

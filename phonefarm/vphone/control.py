@@ -28,9 +28,12 @@ ACTIONS: Mapping[str, Action] = {
     "accept_keys": lambda phone, _: phone.accept_keys(),
     "set_battery": lambda phone, body: phone.android.battery.update(body),
     "set_fault": lambda phone, body: phone.android.faults.set(str(body["fault"]), body.get("value", True)),
+    "set_cache": lambda phone, body: phone.android.caches.update({str(body["package"]): int(body["bytes"])}),
+    "set_android": lambda phone, body: phone.android.properties.become(str(body["release"]), int(body["sdk"])),
     "state": lambda phone, _: phone.android.summary(),
 }
-"""What can be done; ``set_battery`` takes level, temperature, plugged; ``set_fault`` takes fault and value."""
+"""What can be done; ``set_battery`` takes level, temperature, plugged; ``set_fault`` takes fault and value;
+``set_cache`` package and bytes; ``set_android`` release and sdk."""
 
 
 class ControlPort:

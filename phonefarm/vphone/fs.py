@@ -19,6 +19,8 @@ WRITABLE = ("/storage/emulated/0", "/data/local/tmp", "/data/app", "/tmp", "/dev
 """Folders under which the shell user may write."""
 CAPACITY = 108 * 1024**3
 """Size of /data in bytes; only what is really stored counts against it."""
+SYSTEM_BYTES = 18_400_000 * 1024
+"""What Android itself takes of the capacity."""
 
 _TEXT = {
     errno.ENOENT: "No such file or directory",

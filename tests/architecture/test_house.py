@@ -14,7 +14,11 @@ import yaml
 
 import phonefarm
 from phonefarm import errors
+from phonefarm.core.planning import plan
 from phonefarm.models.action import REPEATABLE, ActionKind
+from phonefarm.models.requests_maintenance import STEPS
+from phonefarm.models.states import Capability
+from tests.farmtools import keyword_inputs
 
 ROOT = Path(phonefarm.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -83,16 +87,36 @@ def test_the_drawing_of_the_error_tree_names_every_error() -> None:
             assert cls.__name__ in drawn, cls
 
 
+LOOKS_AND_READS = {"open_app", "search", "open_result", "watch", "feed_video", "screenshot", "close_app"}
+UPKEEP = {
+    "health_check",
+    "collect_diagnostics",
+    "restart_app",
+    "clear_app_cache",
+    "free_storage",
+    "install_app",
+    "update_settings",
+    "reboot",
+    "edit_profile",
+}
+
+
 def test_the_action_vocabulary_only_looks_and_reads() -> None:
-    assert {kind.value for kind in ActionKind} == {
-        "open_app",
-        "search",
-        "open_result",
-        "watch",
-        "screenshot",
-        "close_app",
-    }
+    """A new action is added here on purpose or not at all. Sessions use the first set, an operator's upkeep both."""
+    assert {kind.value for kind in ActionKind} == LOOKS_AND_READS | UPKEEP
     assert set(REPEATABLE) == set(ActionKind)
+    assert set(STEPS) == UPKEEP | {"screenshot"}
+    for capability, inputs in ((Capability.KEYWORD_WARMUP, keyword_inputs()), (Capability.FYP_WARMUP, FYP_INPUTS)):
+        assert {action.kind.value for action in plan(capability, inputs)} <= LOOKS_AND_READS
+
+
+FYP_INPUTS = {
+    "app": "feed",
+    "max_videos": 2,
+    "interests": [],
+    "watch_seconds": {"min": 1, "max": 2},
+    "skip_seconds": {"min": 0, "max": 1},
+}
 
 
 def test_cluster_yaml_is_valid_for_ray_s_launcher() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_missing_adb_keyboard_is_named(session: Session) -> None:
 def test_judge_decides_how_long(rack: Rack, relevant: bool | None, seconds: float) -> None:
     asked: list[VideoFacts] = []
 
-    def judge(facts: VideoFacts) -> Verdict:
+    def judge(facts: VideoFacts, _interests: Sequence[str]) -> Verdict:
         asked.append(facts)
         return Verdict(relevant=relevant, score=0.5, reason="so")
 

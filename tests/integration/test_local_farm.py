@@ -9,7 +9,15 @@ import pytest
 
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import AppMissing, Conflict, DeviceLost, NotFound, RequestError
-from phonefarm.models.process import Accepted, AccountCommand, CancelCommand, CancelStatus, Options, Target
+from phonefarm.models.process import (
+    Accepted,
+    AccountCommand,
+    CancelCommand,
+    CancelStatus,
+    Options,
+    ProcessQuery,
+    Target,
+)
 from phonefarm.models.session import Entry, EntryKind, Report
 from phonefarm.models.states import CancelStrategy, PublicStatus, Routing
 from tests.farmtools import AUTHORISED, keyword_inputs, local_farm, submission
@@ -36,7 +44,7 @@ async def test_a_request_runs_on_a_phone_and_its_result_is_read_back(db_url: str
         times = view["timestamps"]
         order_of_times = ["created_at", "executing_at", "first_action_at", "finished_at"]
         assert [times[n] for n in order_of_times] == sorted(times[n] for n in order_of_times)
-        kinds = [e["kind"] for e in await farm.manager.process_events(order.process_id)]
+        kinds = [e["kind"] for e in (await farm.manager.process_events(order.process_id))["items"]]
         assert kinds[0] == "process.accepted"
         assert kinds[-1] == "process.completed"
         assert (await farm.manager.get_phone("P1"))["state"] == "available"
@@ -51,7 +59,7 @@ async def test_a_key_makes_one_process_whatever_races(db_url: str, tmp_path: Pat
         assert len(given) == 64
         assert len({answer.process_id for answer in given}) == 1
         assert sum(not answer.duplicate for answer in given) == 1
-        assert len(await farm.manager.list_processes()) == 1
+        assert len((await farm.manager.list_processes(ProcessQuery()))["items"]) == 1
 
 
 async def test_a_batch_sent_again_after_a_lost_reply_is_recognised_as_itself(db_url: str, tmp_path: Path) -> None:
@@ -120,7 +128,7 @@ async def test_a_lost_phone_s_queue_work_goes_on_elsewhere_after_its_last_finish
         view = await farm.status_of(order.process_id, "completed")
         assert view["attempts"] == 2
         assert view["items"][0]["phone_id"] == "P2"
-        kinds = [e["kind"] for e in await farm.manager.process_events(order.process_id)]
+        kinds = [e["kind"] for e in (await farm.manager.process_events(order.process_id))["items"]]
         assert "item.interrupted" in kinds
         assert (await farm.manager.get_phone("P1"))["state"] == "offline"
 
@@ -178,7 +186,7 @@ async def test_cancel_of_what_waits_ends_it_and_asking_again_is_harmless(db_url:
         again = await farm.manager.cancel(command)
         assert again.status is CancelStatus.IGNORED
         assert again.process_status is PublicStatus.CANCELLED
-        milestones = [c["milestone"] for c in reversed(await farm.manager.list_callbacks())]
+        milestones = [c["milestone"] for c in reversed((await farm.manager.list_callbacks())["items"])]
         assert milestones == ["accepted", "cancel_requested", "cancelled"]
 
 
@@ -251,7 +259,7 @@ async def test_an_unheard_phone_loses_its_lease_and_its_late_word_changes_nothin
         await farm.add_phone("P2")
         view = await farm.status_of(order.process_id, "completed")
         assert view["items"][0]["phone_id"] == "P2"
-        kinds = [e["data"]["error"]["code"] for e in await farm.manager.process_events(order.process_id) if
+        kinds = [e["data"]["error"]["code"] for e in (await farm.manager.process_events(order.process_id))["items"] if
                  e["kind"] == "item.interrupted"]  # fmt: skip
         assert kinds == ["lease_expired"]
         ran = [(phone, action.index) for phone, item, action in farm.log if item != "leave"]
@@ -325,7 +333,7 @@ async def test_a_phone_that_is_unplugged_in_mid_command_is_lost_and_nothing_is_c
         view = await farm.status_of(order.process_id, "completed", "cancelled", "failed_terminal")
         assert view["status"] == "completed"
         assert view["items"][0]["phone_id"] == "P2"
-        errors = [e["data"]["error"]["code"] for e in await farm.manager.process_events(order.process_id) if
+        errors = [e["data"]["error"]["code"] for e in (await farm.manager.process_events(order.process_id))["items"] if
                   e["kind"] == "item.interrupted"]  # fmt: skip
         assert errors == ["device_lost"]
         assert (await farm.manager.get_phone("P1"))["state"] == "offline"

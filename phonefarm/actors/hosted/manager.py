@@ -20,6 +20,9 @@ class ProcessManager(plain.ProcessManager):
             run_id=settings.run_id,
             terms=LeaseTerms(seconds=settings.lease_seconds, delivery_seconds=settings.delivery_seconds),
             rescue_seconds=settings.rescue_seconds,
+            retention_days=settings.retention_days,
+            hosts=frozenset(host.name for host in settings.hosts),
+            groups=settings.group_names(),
         )
         super().__init__(config, router=gateway.router(), sender=gateway.sender(), on_stale=_end_process)
         begin(self, settings, gateway.MANAGER)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from phonefarm.actors import gateway
 from phonefarm.actors import phone as plain
-from phonefarm.actors.device import AdbDevice
+from phonefarm.actors.device import AdbDevice, Means
 from phonefarm.actors.hosted import begin
 from phonefarm.settings import Settings
 
@@ -17,10 +19,16 @@ class PhoneActor(plain.PhoneActor):
             groups=settings.groups_of(phone_id, host),
             check_seconds=settings.check_seconds,
         )
+        means = Means(
+            app=settings.app,
+            apk_dir=settings.apk_dir,
+            judge=gateway.judge() if settings.judge is not None else None,
+            loop=asyncio.get_running_loop(),
+        )
         super().__init__(
             config,
             manager=gateway.manager(),
             host=gateway.host(host),
-            device=lambda serial, port: AdbDevice(phone_id=phone_id, serial=serial, port=port),
+            device=lambda serial, port: AdbDevice(phone_id=phone_id, serial=serial, port=port, means=means),
         )
         begin(self, settings, gateway.phone_name(phone_id))

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from phonefarm.core.planning import keyword
+from phonefarm.core.planning import fyp, keyword, maintenance
 from phonefarm.models.action import Action
 from phonefarm.models.states import Capability
 
 Planner = Callable[[Mapping[str, Any]], tuple[Action, ...]]
 
-PLANNERS: Mapping[Capability, Planner] = {Capability.KEYWORD_WARMUP: keyword.plan}
+PLANNERS: Mapping[Capability, Planner] = {
+    Capability.KEYWORD_WARMUP: keyword.plan,
+    Capability.FYP_WARMUP: fyp.plan,
+    Capability.MAINTENANCE: maintenance.plan,
+}
 
 
 def plan(capability: Capability, inputs: Mapping[str, Any]) -> tuple[Action, ...]:

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import Request, Response
 
 from phonefarm.models.process import Accepted
-from phonefarm.models.requests import EnqueueBody
+from phonefarm.models.requests import EnqueueBody, MaintenanceBody
 from phonefarm.serve import examples
-from phonefarm.serve.admission import admit
+from phonefarm.serve import examples_more as more
+from phonefarm.serve.admission import admit, admit_maintenance
 from phonefarm.serve.auth import Scope
 from phonefarm.serve.body import read_json
 from phonefarm.serve.desk import desk_of, key_of
@@ -22,11 +23,20 @@ async def enqueue(request: Request) -> Response:
     desk = desk_of(request)
     body = await read_json(request, desk.max_body)
     key_of(request).require_system(body)
-    submission = admit(body, desk.rules, process_id=desk.make_id(), key_header=_key_header(request))
+    submission = admit(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
     return accepted_response(await desk.intake.submit(submission))
 
 
-def _key_header(request: Request) -> bytes | None:
+async def request_maintenance(request: Request) -> Response:
+    desk = desk_of(request)
+    body = await read_json(request, desk.max_body)
+    key_of(request).require_system(body)
+    submission = admit_maintenance(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
+    return accepted_response(await desk.intake.submit(submission))
+
+
+def key_header(request: Request) -> bytes | None:
+    """The ``Idempotency-Key`` as it was sent, None if it was not."""
     sent = [value for name, value in request.headers.raw if name == b"idempotency-key"]
     return b",".join(sent) if sent else None
 
@@ -39,11 +49,23 @@ def accepted_response(accepted: Accepted) -> Response:
         "request_id": accepted.request_id,
         "process_type": accepted.process_type,
     }
+    if accepted.replay_of is not None:
+        body["replay_of"] = accepted.replay_of
     if accepted.duplicate:
         body |= {"duplicate": True, "process_status": accepted.status.value}
     headers = {"Location": f"/processes/{accepted.process_id}"}
     return json_response(body, 200 if accepted.duplicate else 202, headers)
 
+
+IDEMPOTENCY_KEY = Query(name="Idempotency-Key", schema={"type": "string"}, text="must equal `request_id` when sent")
+_ANSWERS = {
+    202: Answer(
+        text="Accepted and durable", model=AcceptedShape, examples={"accepted": examples.ACCEPTED}, location=True
+    ),
+    200: Answer(
+        text="Accepted before", model=DuplicateShape, examples={"duplicate": examples.DUPLICATE}, location=True
+    ),
+}
 
 ENDPOINTS = (
     Endpoint(
@@ -56,24 +78,35 @@ ENDPOINTS = (
         text="Repeating a request with the same `request_id` and body is safe: it answers 200 with the same process.",
         body=EnqueueBody,
         body_examples=examples.ENQUEUE_REQUESTS,
-        header=(Query(name="Idempotency-Key", schema={"type": "string"}, text="must equal `request_id` when sent"),),
-        answers={
-            202: Answer(
-                text="Accepted and durable",
-                model=AcceptedShape,
-                examples={"accepted": examples.ACCEPTED},
-                location=True,
-            ),
-            200: Answer(
-                text="Accepted before", model=DuplicateShape, examples={"duplicate": examples.DUPLICATE}, location=True
-            ),
-        },
+        header=(IDEMPOTENCY_KEY,),
+        answers=_ANSWERS,
         problems={
             404: {"unknown_phone": examples.UNKNOWN_PHONE},
             409: {"key_reused": examples.KEY_REUSED},
             413: {},
             415: {},
             422: {"missing_prompt": examples.MISSING_PROMPT, "unattended_fyp": examples.UNATTENDED_FYP},
+            429: {},
+        },
+    ),
+    Endpoint(
+        method="POST",
+        path="/maintenance/requests",
+        scope=Scope.SUBMIT,
+        handler=request_maintenance,
+        tag="processes",
+        summary="Ask for upkeep of an account or a phone",
+        text="Equals an enqueue of `maintenance`, `manual`, routed by `queue`; both routes share their keys.",
+        body=MaintenanceBody,
+        body_examples={"account": more.MAINTENANCE},
+        header=(IDEMPOTENCY_KEY,),
+        answers=_ANSWERS,
+        problems={
+            404: {"unknown_account": more.UNKNOWN_ACCOUNT},
+            409: {"key_reused": examples.KEY_REUSED},
+            413: {},
+            415: {},
+            422: {},
             429: {},
         },
     ),

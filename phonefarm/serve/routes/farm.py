@@ -1,91 +1,70 @@
-"""Phones, accounts, callbacks, capabilities."""
+"""Phones and their screens, the queue, capabilities, numbers."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from fastapi import Request, Response
 
 from phonefarm.core import registry
-from phonefarm.errors import Fault, ValidationFailed
-from phonefarm.models.outbox import CallbackState
-from phonefarm.models.process import AccountCommand
-from phonefarm.models.requests import AccountBody
-from phonefarm.serve import examples
+from phonefarm.errors import Conflict, DeviceError, NotAcceptable
+from phonefarm.serve import examples, prometheus, screens
+from phonefarm.serve import examples_more as more
 from phonefarm.serve.auth import Scope
-from phonefarm.serve.body import read_json
-from phonefarm.serve.desk import desk_of, name_of, query_of
+from phonefarm.serve.desk import desk_of, key_of, name_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
-from phonefarm.serve.faults import checked
 from phonefarm.serve.problems import json_response
-from phonefarm.serve.schemas import (
-    AccountList,
-    AccountShape,
-    CallbackList,
-    CapabilityList,
-    PhoneList,
-    PhoneShape,
-)
-
-_STATES = [state.value for state in CallbackState]
-
-
-def _list(items: list[dict[str, Any]]) -> Response:
-    return json_response({"items": items, "next_cursor": None})
+from phonefarm.serve.query import CURSOR, LIMIT, limit_of, whole_number
+from phonefarm.serve.schemas import CapabilityList, PhoneList, PhoneShape, QueueList
 
 
 async def list_phones(request: Request) -> Response:
     query_of(request)
-    return _list(await desk_of(request).farm.list_phones())
+    return json_response({"items": await desk_of(request).farm.list_phones(), "next_cursor": None})
 
 
 async def get_phone(request: Request) -> Response:
     query_of(request)
-    return json_response(await desk_of(request).farm.get_phone(name_of(request, "phone_id", "unknown_phone")))
+    return json_response(await desk_of(request).farm.get_phone(_phone_id(request)))
 
 
-async def list_accounts(request: Request) -> Response:
-    query_of(request)
-    return _list(await desk_of(request).farm.list_accounts())
+def _phone_id(request: Request) -> str:
+    return name_of(request, "phone_id", "unknown_phone")
 
 
-async def get_account(request: Request) -> Response:
-    query_of(request)
-    return json_response(await desk_of(request).farm.get_account(name_of(request, "account_id", "unknown_account")))
+async def get_screen(request: Request) -> Response:
+    query = query_of(request, "width")
+    width = whole_number(query, "width", *_WIDTHS, default=0) or None
+    media_type = screens.wanted(request.headers.get("accept"))
+    if media_type is None:
+        raise NotAcceptable("not_acceptable", f"not_acceptable: a screen is {', '.join(screens.FORMATS)}")
+    desk, phone_id = desk_of(request), _phone_id(request)
+    await desk.farm.get_phone(phone_id)
+    try:
+        picture = await screens.rendered(await desk.screens.png(phone_id), media_type, width)
+    except DeviceError as error:
+        raise Conflict("phone_not_reachable", f"phone_not_reachable:{error.code}") from error
+    return Response(picture, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
-async def put_account(request: Request) -> Response:
-    desk = desk_of(request)
-    raw = await read_json(request, desk.max_body)
-    body, faults = checked(AccountBody, raw)
-    if raw.get("active") is True and raw.get("authorization") is None:
-        msg = "an account is active only when somebody authorised its use; give authorization"
-        faults.append(Fault(loc=("authorization",), code="authorization_required", msg=msg))
-    if faults or body is None:
-        raise ValidationFailed(faults)
-    command = AccountCommand(
-        account_id=name_of(request, "account_id", "unknown_account"),
-        phone_id=body.phone_id,
-        group=body.group,
-        active=body.active,
-        authorization=body.authorization.model_dump() if body.authorization is not None else None,
-        daily_limits=body.daily_limits.model_dump(),
+async def list_queue(request: Request) -> Response:
+    query = query_of(request, "limit", "cursor")
+    system = key_of(request).system
+    return json_response(
+        await desk_of(request).farm.queue(limit=limit_of(query), cursor=query.get("cursor"), system=system)
     )
-    return json_response(await desk.farm.put_account(command))
-
-
-async def list_callbacks(request: Request) -> Response:
-    state = query_of(request, "state").get("state")
-    if state is not None and state not in _STATES:
-        msg = f"must be one of {', '.join(_STATES)}"
-        raise ValidationFailed([Fault(loc=("query", "state"), code="invalid_choice", msg=msg)])
-    return _list(await desk_of(request).farm.list_callbacks(state=state))
 
 
 async def list_capabilities(request: Request) -> Response:
     query_of(request)
-    return _list(registry.as_json())
+    return json_response({"items": registry.as_json(), "next_cursor": None})
 
+
+async def get_metrics(request: Request) -> Response:
+    query_of(request)
+    return Response(prometheus.text(await desk_of(request).farm.metrics()), media_type=prometheus.MEDIA_TYPE)
+
+
+_WIDTHS = (16, 4_096)
+_UNKNOWN_PHONE = {404: {"unknown_phone": examples.UNKNOWN_PHONE}}
 
 ENDPOINTS = (
     Endpoint(
@@ -95,7 +74,7 @@ ENDPOINTS = (
         handler=list_phones,
         tag="farm",
         summary="The phones",
-        answers={200: Answer(text="By id", model=PhoneList)},
+        answers={200: Answer(text="By id", model=PhoneList, examples={"phones": more.listed(more.PHONE)})},
         problems={422: {}},
     ),
     Endpoint(
@@ -105,52 +84,42 @@ ENDPOINTS = (
         handler=get_phone,
         tag="farm",
         summary="A phone",
-        answers={200: Answer(text="The phone", model=PhoneShape)},
-        problems={404: {"unknown_phone": examples.UNKNOWN_PHONE}, 422: {}},
+        answers={200: Answer(text="The phone", model=PhoneShape, examples={"phone": more.PHONE})},
+        problems={**_UNKNOWN_PHONE, 422: {}},
     ),
     Endpoint(
         method="GET",
-        path="/accounts",
+        path="/phones/{phone_id}/screen",
         scope=Scope.READ,
-        handler=list_accounts,
+        handler=get_screen,
         tag="farm",
-        summary="The accounts",
-        answers={200: Answer(text="By id", model=AccountList)},
-        problems={422: {}},
+        summary="A phone's screen now",
+        text="The format by `Accept`: PNG (default), JPEG or WebP.",
+        query=(
+            Query(
+                name="width",
+                schema={"type": "integer", "minimum": _WIDTHS[0], "maximum": _WIDTHS[1]},
+                text="not wider than so many pixels",
+            ),
+        ),
+        answers={200: Answer(text="The screen", media_type=screens.PNG, also=(screens.JPEG, screens.WEBP))},
+        problems={
+            **_UNKNOWN_PHONE,
+            406: {},
+            409: {"not_reachable": more.PHONE_NOT_REACHABLE},
+            422: {},
+        },
     ),
     Endpoint(
         method="GET",
-        path="/accounts/{account_id}",
+        path="/queue",
         scope=Scope.READ,
-        handler=get_account,
+        handler=list_queue,
         tag="farm",
-        summary="An account",
-        answers={200: Answer(text="The account", model=AccountShape)},
-        problems={404: {}, 422: {}},
-    ),
-    Endpoint(
-        method="PUT",
-        path="/accounts/{account_id}",
-        scope=Scope.ADMIN,
-        handler=put_account,
-        tag="farm",
-        summary="Create or replace an account",
-        text="An account without authorization is inactive: somebody must answer for its use.",
-        body=AccountBody,
-        body_examples={"account": examples.ACCOUNT_REQUEST},
-        answers={200: Answer(text="The account", model=AccountShape)},
-        problems={404: {"unknown_phone": examples.UNKNOWN_PHONE}, 413: {}, 415: {}, 422: {}},
-    ),
-    Endpoint(
-        method="GET",
-        path="/callbacks",
-        scope=Scope.READ,
-        handler=list_callbacks,
-        tag="farm",
-        summary="Callbacks and how their delivery stands",
-        query=(Query(name="state", schema={"type": "string", "enum": _STATES}),),
-        answers={200: Answer(text="Newest first", model=CallbackList)},
-        problems={422: {}},
+        summary="What waits, in claim order, and why",
+        query=(LIMIT, CURSOR),
+        answers={200: Answer(text="Next first", model=QueueList, examples={"queue": more.listed(more.QUEUED)})},
+        problems={422: {"bad_cursor": more.BAD_CURSOR}},
     ),
     Endpoint(
         method="GET",
@@ -158,8 +127,18 @@ ENDPOINTS = (
         scope=Scope.READ,
         handler=list_capabilities,
         tag="farm",
-        summary="What can be asked for: modes, routings, inputs and prompts of each capability",
+        summary="What can be asked for: modes, routings, inputs, prompts and results of each capability",
         answers={200: Answer(text="The capability registry", model=CapabilityList)},
+        problems={422: {}},
+    ),
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        scope=Scope.READ,
+        handler=get_metrics,
+        tag="farm",
+        summary="Numbers for Prometheus",
+        answers={200: Answer(text="Exposition format", media_type="text/plain")},
         problems={422: {}},
     ),
 )

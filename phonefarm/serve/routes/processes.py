@@ -1,61 +1,95 @@
-"""Reading and cancelling processes."""
+"""Reading processes: lists, one process with long polling, artifacts."""
 
 from __future__ import annotations
 
+import hashlib
+
 from fastapi import Request, Response
 
-from phonefarm.errors import Fault, ValidationFailed
-from phonefarm.models.process import CancelAnswer, CancelCommand, CancelStatus
-from phonefarm.models.requests import CancelBody
+from phonefarm.models.process import ProcessQuery
+from phonefarm.models.states import Capability, PublicStatus
 from phonefarm.serve import examples
-from phonefarm.serve.auth import Scope
-from phonefarm.serve.body import read_json
+from phonefarm.serve import examples_more as more
+from phonefarm.serve.auth import Scope, wrong_system
 from phonefarm.serve.desk import artifact_name_of, desk_of, key_of, process_id_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
-from phonefarm.serve.faults import checked
-from phonefarm.serve.problems import json_response
-from phonefarm.serve.schemas import CancelShape, EventList, ProcessList, ProcessShape
+from phonefarm.serve.problems import dump, json_response
+from phonefarm.serve.query import (
+    CURSOR,
+    LIMIT,
+    choice_of,
+    limit_of,
+    name_filter,
+    seconds_of,
+    time_of,
+)
+from phonefarm.serve.schemas import ProcessList, ProcessShape
 
-_LIMIT = Query(name="limit", schema={"type": "integer", "minimum": 1, "maximum": 200, "default": 50})
-_CURSOR = Query(name="cursor", schema={"type": "string"}, text="`next_cursor` of the answer before")
+LONGEST_WAIT = 60.0
+_STATUSES = [status.value for status in PublicStatus]
+_TYPES = [capability.value for capability in Capability]
+_NAMES = ("system", "phone_id", "account_id")
+_TIMES = ("created_after", "created_before")
+_FILTERS = ("status", "process_type", *_NAMES, *_TIMES)
 
 
 async def list_processes(request: Request) -> Response:
-    query = query_of(request, "limit", "cursor")
-    limit = _limit(query.get("limit", "50"))
-    if "cursor" in query:
-        raise _query_fault("cursor", "invalid_cursor", "is not a cursor this farm gave")
-    return json_response({"items": await desk_of(request).farm.list_processes(limit=limit), "next_cursor": None})
+    query = query_of(request, *_FILTERS, "limit", "cursor")
+    status = choice_of(query, "status", _STATUSES)
+    asked = ProcessQuery(
+        status=PublicStatus(status) if status is not None else None,
+        process_type=choice_of(query, "process_type", _TYPES),
+        system=_system(request, name_filter(query, "system")),
+        phone_id=name_filter(query, "phone_id"),
+        account_id=name_filter(query, "account_id"),
+        created_after=time_of(query, "created_after"),
+        created_before=time_of(query, "created_before"),
+        limit=limit_of(query),
+        cursor=query.get("cursor"),
+    )
+    return json_response(await desk_of(request).farm.list_processes(asked))
 
 
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise _query_fault("limit", "wrong_type", "must be an integer")
-    if len(text) > 9 or not 1 <= int(text) <= 200:
-        raise _query_fault("limit", "out_of_range", "must be 1 to 200")
-    return int(text)
-
-
-def _query_fault(name: str, code: str, msg: str) -> ValidationFailed:
-    return ValidationFailed([Fault(loc=("query", name), code=code, msg=msg)])
+def _system(request: Request, asked: str | None) -> str | None:
+    """The system whose processes may be listed. Raises Forbidden for a bound key that asks for another."""
+    own = key_of(request).system
+    if own is not None and asked not in (None, own):
+        raise wrong_system()
+    return own or asked
 
 
 async def get_process(request: Request) -> Response:
-    query_of(request)
-    return json_response(await desk_of(request).farm.get_process(process_id_of(request)))
+    """With ``wait``: when the caller's ETag still holds, or it has none, wait for another status first."""
+    wait = seconds_of(query_of(request, "wait"), "wait", LONGEST_WAIT)
+    desk, process_id, system = desk_of(request), process_id_of(request), key_of(request).system
+    known = request.headers.get("if-none-match")
+    answer = _tagged(await desk.farm.get_process(process_id, system=system))
+    if wait and (known is None or _matches(known, answer)):
+        with desk.waiting():
+            await desk.farm.await_status(process_id, seconds=wait, system=system)
+        answer = _tagged(await desk.farm.get_process(process_id, system=system))
+    if known is not None and _matches(known, answer):
+        return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
+    return answer
 
 
-async def list_events(request: Request) -> Response:
-    query_of(request)
-    events = await desk_of(request).farm.process_events(process_id_of(request))
-    return json_response({"items": events, "next_cursor": None})
+def _tagged(view: dict[str, object]) -> Response:
+    body = dump(view)
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    return Response(body, media_type="application/json", headers={"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
+
+
+def _matches(known: str, answer: Response) -> bool:
+    """RFC 9110, 13.1.2: any of the tags, compared weakly, or ``*``."""
+    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    return "*" in tags or answer.headers["etag"] in tags
 
 
 async def get_artifact(request: Request) -> Response:
     """Made on phones from what strangers posted, so a browser shall neither guess its type nor run anything in it."""
     query_of(request)
     process_id, name = process_id_of(request), artifact_name_of(request)
-    file = await desk_of(request).farm.artifact(process_id, name)
+    file = await desk_of(request).farm.artifact(process_id, name, system=key_of(request).system)
     headers = {
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -64,41 +98,24 @@ async def get_artifact(request: Request) -> Response:
     return Response(file.data, media_type=file.media_type, headers=headers)
 
 
-async def cancel_process(request: Request) -> Response:
-    desk = desk_of(request)
-    raw = await read_json(request, desk.max_body)
-    key_of(request).require_system(raw)
-    body, faults = checked(CancelBody, raw)
-    if body is None:
-        raise ValidationFailed(faults)
-    command = CancelCommand(
-        process_id=process_id_of(request),
-        reason=body.reason,
-        requested_by=body.requested_by.model_dump(),
-        strategy=body.strategy,
-        force_after_seconds=body.force_after_seconds,
-    )
-    return _cancel_response(await desk.farm.cancel(command))
-
-
-def _cancel_response(answer: CancelAnswer) -> Response:
-    running = bool(answer.active_queue_item_ids)
-    body = {
-        "status": answer.status.value,
-        "cancelled_queue_item_ids": list(answer.cancelled_queue_item_ids),
-        "active_queue_item_ids": list(answer.active_queue_item_ids),
-        "active_target": None if answer.active_target is None else dict(answer.active_target),
-        "termination": {
-            "process_id": answer.process_id,
-            "status": "issued" if answer.terminate_issued else "pending" if running else "none",
-            "terminate_issued": answer.terminate_issued,
-            "container": None,
-        },
-        "process": {"process_id": answer.process_id, "status": answer.process_status.value},
-    }
-    return json_response(body, 200 if answer.status is CancelStatus.IGNORED else 202)
-
-
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
+_QUERIES = (
+    Query(name="status", schema={"type": "string", "enum": _STATUSES}),
+    Query(name="process_type", schema={"type": "string", "enum": _TYPES}),
+    Query(name="system", schema=_TEXT, text="`requested_by.system`"),
+    Query(name="phone_id", schema=_TEXT, text="pinned to this phone, or last on it"),
+    Query(name="account_id", schema=_TEXT),
+    Query(name="created_after", schema={"type": "string", "format": "date-time"}, text="from then on"),
+    Query(name="created_before", schema={"type": "string", "format": "date-time"}, text="before then"),
+    LIMIT,
+    CURSOR,
+)
+_WAIT = Query(
+    name="wait",
+    schema={"type": "number", "minimum": 0, "maximum": LONGEST_WAIT},
+    text="seconds to wait for another status; answers at once when it changes",
+)
+_IF_NONE_MATCH = Query(name="If-None-Match", schema={"type": "string"}, text="the ETag of the answer that is known")
 _UNKNOWN = {404: {"unknown_process": examples.UNKNOWN_PROCESS}}
 
 ENDPOINTS = (
@@ -108,10 +125,11 @@ ENDPOINTS = (
         scope=Scope.READ,
         handler=list_processes,
         tag="processes",
-        summary="The newest processes",
-        query=(_LIMIT, _CURSOR),
-        answers={200: Answer(text="Newest first, without results", model=ProcessList)},
-        problems={422: {}},
+        summary="Processes, newest first",
+        text="A key that is bound to a system sees that system's processes only, here and on every route below.",
+        query=_QUERIES,
+        answers={200: Answer(text="Without results", model=ProcessList)},
+        problems={422: {"bad_cursor": more.BAD_CURSOR}},
     ),
     Endpoint(
         method="GET",
@@ -120,18 +138,16 @@ ENDPOINTS = (
         handler=get_process,
         tag="processes",
         summary="A process, its items and its result",
-        answers={200: Answer(text="The process", model=ProcessShape, examples={"executing": examples.PROCESS})},
-        problems={**_UNKNOWN, 422: {}},
-    ),
-    Endpoint(
-        method="GET",
-        path="/processes/{process_id}/events",
-        scope=Scope.READ,
-        handler=list_events,
-        tag="processes",
-        summary="The append-only history of a process",
-        answers={200: Answer(text="Oldest first", model=EventList)},
-        problems={**_UNKNOWN, 422: {}},
+        text="The source of truth. Poll it with `wait` and `If-None-Match`.",
+        query=(_WAIT,),
+        header=(_IF_NONE_MATCH,),
+        answers={
+            200: Answer(
+                text="The process", model=ProcessShape, examples={"executing": examples.PROCESS}, headers=("ETag",)
+            ),
+            304: Answer(text="As the caller knows it", empty=True, headers=("ETag",)),
+        },
+        problems={**_UNKNOWN, 422: {}, 429: {}},
     ),
     Endpoint(
         method="GET",
@@ -141,22 +157,6 @@ ENDPOINTS = (
         tag="processes",
         summary="A screenshot or diagnostics",
         answers={200: Answer(text="The file, with its own media type", media_type="*/*")},
-        problems={**_UNKNOWN, 422: {}},
-    ),
-    Endpoint(
-        method="POST",
-        path="/processes/{process_id}/cancel",
-        scope=Scope.CANCEL,
-        handler=cancel_process,
-        tag="processes",
-        summary="Cancel a process",
-        text="`soft` stops before the next action, `hard` at once. Asking again is harmless.",
-        body=CancelBody,
-        body_examples={"cancel": examples.CANCEL_REQUEST},
-        answers={
-            202: Answer(text="Cancel requested", model=CancelShape, examples={"requested": examples.CANCEL}),
-            200: Answer(text="Already over: ignored_terminal", model=CancelShape),
-        },
-        problems={**_UNKNOWN, 413: {}, 415: {}, 422: {}},
+        problems={404: {"unknown_artifact": more.UNKNOWN_ARTIFACT}, 422: {}},
     ),
 )

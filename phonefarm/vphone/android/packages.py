@@ -9,6 +9,7 @@ from phonefarm.vphone.android.parts import Package
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call
 
+CACHE_ONLY_SDK = 34
 _NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)+\Z")
 
 
@@ -19,13 +20,15 @@ async def pm(android: Android, call: Call) -> int:
         "list": _list,
         "path": _path,
         "clear": _clear,
+        "help": _help,
+        "trim-caches": _trim,
         "install": _install,
         "uninstall": _uninstall,
         "resolve-activity": _resolve,
     }
     if verb in verbs:
         return await verbs[verb](android, call, rest)
-    if verb in ("enable", "disable", "disable-user", "grant", "revoke", "trim-caches"):
+    if verb in ("enable", "disable", "disable-user", "grant", "revoke"):
         return 0
     await call.err(f"Unknown command: {verb}\n")
     return 255
@@ -59,12 +62,43 @@ async def _path(android: Android, call: Call, rest: list[str]) -> int:
     return 0
 
 
+async def _trim(android: Android, call: Call, rest: list[str]) -> int:
+    """``pm trim-caches BYTES``: empty caches, the largest first, until so much is free."""
+    if not rest or not rest[0].isdigit():
+        await call.err("Error: no size specified\n")
+        return 1
+    for name in sorted(android.caches, key=lambda name: -android.caches[name]):
+        if android.free_bytes() >= int(rest[0]):
+            break
+        android.caches[name] = 0
+    return 0
+
+
 async def _clear(android: Android, call: Call, rest: list[str]) -> int:
-    if _named(rest) not in android.packages:
+    """Erases an app's data. ``--cache-only`` before the package spares all but the cache, from Android 14 on; earlier
+    ones, and this one after the package, ignore the option, as the real ones do."""
+    name = _named(rest)
+    if name not in android.packages:
         await call.out("Failed\n")
         return 1
-    android.stop_app(_named(rest))
+    android.caches[name] = 0
+    if not (rest[:1] == ["--cache-only"] and _knows_cache_only(android)):
+        android.erase(name)
     await call.out("Success\n")
+    return 0
+
+
+def _knows_cache_only(android: Android) -> bool:
+    return int(android.properties.get("ro.build.version.sdk", booted=True) or "0") >= CACHE_ONLY_SDK
+
+
+async def _help(android: Android, call: Call, rest: list[str]) -> int:
+    option = " [--cache-only]" if _knows_cache_only(android) else ""
+    await call.out(
+        "Package manager (package) commands:\n  help\n    Print this help text.\n\n"
+        f"  clear [--user USER_ID]{option} PACKAGE\n    Deletes data associated with a package. Options are:\n"
+        "  trim-caches DESIRED_FREE_SPACE [internal|UUID]\n    Trim cache files to reach the given free space.\n"
+    )
     return 0
 
 

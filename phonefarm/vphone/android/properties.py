@@ -45,6 +45,10 @@ class Properties:
             raise ValueError(f"Failed to set property '{name}' to '{value}'.")
         self._values[name] = value
 
+    def become(self, release: str, sdk: int) -> None:
+        """Be of another Android version."""
+        self._values |= {"ro.build.version.release": release, "ro.build.version.sdk": str(sdk)}
+
     def all(self, *, booted: bool) -> dict[str, str]:
         """All properties, sorted by name."""
         boot = {"sys.boot_completed": "1", "dev.bootcomplete": "1", "init.svc.bootanim": "stopped"} if booted else {}

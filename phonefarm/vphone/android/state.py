@@ -6,6 +6,7 @@ app in front, never around it: a tap hits what the dump shows.
 
 import random
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,11 @@ from phonefarm.vphone.apps import feed, launcher
 from phonefarm.vphone.apps.app import SWIPE_PX, App
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, hit, scaled
 from phonefarm.vphone.apps.picture import Camera
-from phonefarm.vphone.fs import FileSystem
+from phonefarm.vphone.fs import CAPACITY, SYSTEM_BYTES, FileSystem
 
 LOG_LINES = 500
+CACHES = {"org.phonefarm.feed": 900_000_000, "com.android.settings": 2_000_000}
+"""Bytes that apps have cached on a new phone."""
 TAP_SLOP_PX = 24
 """A swipe no longer than this is a tap, in pixels."""
 
@@ -84,6 +87,9 @@ class Android:
         self.battery = Battery()
         self.faults = Faults(fs=self.fs)
         self.packages: dict[str, Package] = built_in_packages()
+        self.caches: dict[str, int] = dict(CACHES)
+        self.profile: dict[str, str] = dict(feed.PROFILE)
+        self.boot_id = ""
         self.properties = Properties(config.serialno, config.model, config.product)
         self.size_override: tuple[int, int] | None = None
         self.density_override: int | None = None
@@ -103,6 +109,7 @@ class Android:
         self._home = launcher.Launcher(self._icons(), self.open_app)
         self.boot(at_once=True)
         self.fs.plant_source("/proc/uptime", lambda: f"{self.uptime():.2f} {self.uptime() * 6:.2f}\n".encode())
+        self.fs.plant_source("/proc/sys/kernel/random/boot_id", lambda: f"{self.boot_id}\n".encode())
         self.fs.plant_source("/proc/version", lambda: b"Linux version 5.15.110-android14-11\n")
         self.fs.plant_source("/proc/meminfo", lambda: b"MemTotal:        7732428 kB\nMemAvailable:    3910456 kB\n")
 
@@ -110,6 +117,7 @@ class Android:
     def boot(self, *, at_once: bool = False) -> None:
         """Start up: home screen, no apps, ``sys.boot_completed`` after ``boot_seconds``."""
         self.booted_at = self.clock()
+        self.boot_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         self.ready_at = self.booted_at + (0.0 if at_once else self.config.boot_seconds)
         self.tasks.clear()
         self.front = launcher.PACKAGE
@@ -131,6 +139,10 @@ class Android:
     def booted(self) -> bool:
         """Has the boot completed?"""
         return self.clock() >= self.ready_at
+
+    def free_bytes(self) -> int:
+        """Bytes left for files and apps."""
+        return 0 if self.fs.full else max(0, CAPACITY - SYSTEM_BYTES - self.fs.used() - sum(self.caches.values()))
 
     def uptime(self) -> float:
         """Seconds since the boot began."""
@@ -160,6 +172,13 @@ class Android:
         self.tasks.pop(package, None)
         if self.front == package:
             self.front = launcher.PACKAGE
+
+    def erase(self, package: str) -> None:
+        """An app as it was when it was new."""
+        self.stop_app(package)
+        if package == feed.PACKAGE:
+            self.profile.clear()
+            self.profile.update(feed.PROFILE)
 
     def crash(self, package: str) -> None:
         """An app dies with an exception in the log."""
@@ -290,5 +309,5 @@ class Android:
         self._next_task += 1
         app: App = launcher.PlainApp(package.name, package.activity)
         if package.name == feed.PACKAGE:
-            app = feed.FeedApp(self.config.seed)
+            app = feed.FeedApp(self.config.seed, self.profile)
         return Task(app=app, number=self._next_task, pid=self._chance.randint(3000, 29999))

@@ -8,8 +8,6 @@ from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.fs import CAPACITY
 from phonefarm.vphone.shell.call import Call
 
-_SYSTEM_USED_KB = 18_400_000
-
 
 async def getprop(android: Android, call: Call) -> int:
     """``getprop [name [default]]``."""
@@ -56,9 +54,8 @@ async def settings(android: Android, call: Call) -> int:
 async def df(android: Android, call: Call) -> int:
     """``df [path]`` in kilobytes."""
     human = "-h" in call.args
-    used = _SYSTEM_USED_KB + android.fs.used() // 1024
     total = CAPACITY // 1024
-    used = total if android.fs.full else used
+    used = total - android.free_bytes() // 1024
     sizes = [f"{n / 1024 / 1024:.0f}G" if human else str(n) for n in (total, used, total - used)]
     title = "Size" if human else "1K-blocks"
     await call.out(f"Filesystem      {title:>9} {'Used':>9} {'Available':>9} Use% Mounted on\n")

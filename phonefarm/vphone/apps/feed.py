@@ -7,7 +7,7 @@ the search screen, so BACK from them leads to the feed. Each screen is a frozen 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from phonefarm.vphone.apps import feed_views
+from phonefarm.vphone.apps import feed_views, profile_views
 from phonefarm.vphone.apps.app import SWIPE_PX
 from phonefarm.vphone.apps.content import Video, catalogue
 from phonefarm.vphone.apps.nodes import Node, scrollable_at
@@ -51,7 +51,32 @@ class Player:
     since: float
 
 
-Screen = Feed | Search | Results | Player
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """The account's own page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditProfile:
+    """The form of the account's texts; ``focus`` is the field that takes what is typed."""
+
+    values: tuple[tuple[str, str], ...]
+    focus: str = ""
+
+    def with_text(self, text: str) -> "EditProfile":
+        """The field in focus holds ``text``."""
+        return replace(self, values=tuple((n, text if n == self.focus else v) for n, v in self.values))
+
+    @property
+    def text(self) -> str:
+        """What stands in the field in focus."""
+        return dict(self.values).get(self.focus, "")
+
+
+Screen = Feed | Search | Results | Player | Profile | EditProfile
+
+PROFILE = {"display_name": "Phone Farm", "username": "phonefarm", "bio": "We look and read."}
+"""The texts of a new account."""
 
 
 class FeedApp:
@@ -60,8 +85,9 @@ class FeedApp:
     package = PACKAGE
     activity = ACTIVITY
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, profile: dict[str, str] | None = None) -> None:
         self._seed = seed
+        self._profile = profile if profile is not None else dict(PROFILE)
         self._stack: list[Screen] = [Feed()]
         self._videos: dict[str, list[Video]] = {}
 
@@ -81,6 +107,10 @@ class FeedApp:
         if isinstance(screen, Results):
             videos = self._of(screen.query)
             return feed_views.results(screen.typed, videos, screen.offset, focused=screen.focused)
+        if isinstance(screen, Profile):
+            return profile_views.profile(self._profile)
+        if isinstance(screen, EditProfile):
+            return profile_views.edit(dict(screen.values), screen.focus)
         return feed_views.player(self._of(screen.query)[screen.rank], int(max(now - screen.since, 0)))
 
     def act(self, action: str, now: float) -> None:
@@ -95,6 +125,8 @@ class FeedApp:
             self._top(replace(screen, focused=True))
         elif kind == "clear" and isinstance(screen, Search | Results):
             self._top(replace(screen, typed="", focused=True))
+        elif kind in ("profile", "edit", "field", "save"):
+            self._edit(kind, argument)
         elif kind == "row" and isinstance(screen, Results):
             self._stack.append(Player(query=screen.query, rank=int(argument), since=now))
 
@@ -113,12 +145,17 @@ class FeedApp:
         screen = self.screen
         if isinstance(screen, Search | Results) and screen.focused:
             self._top(replace(screen, typed=screen.typed + text))
+        elif isinstance(screen, EditProfile) and screen.focus:
+            self._top(screen.with_text(screen.text + text))
 
     def key(self, name: str, now: float) -> bool:
         """A key such as ``ENTER``; False when the app has no use for it."""
         screen = self.screen
         if name == "BACK":
             return self._back()
+        if isinstance(screen, EditProfile) and screen.focus and name in ("DEL", "SPACE"):
+            self._top(screen.with_text(screen.text[:-1] if name == "DEL" else screen.text + " "))
+            return True
         if isinstance(screen, Search | Results) and screen.focused:
             if name in ("ENTER", "NUMPAD_ENTER", "SEARCH"):
                 self._find(now)
@@ -136,6 +173,18 @@ class FeedApp:
         screen = self.screen
         if isinstance(screen, Feed | Player) and screen.since == 0.0:
             self._top(replace(screen, since=now))
+
+    def _edit(self, kind: str, argument: str) -> None:
+        screen = self.screen
+        if kind == "profile":
+            self._stack.append(Profile())
+        elif kind == "edit" and isinstance(screen, Profile):
+            self._stack.append(EditProfile(values=tuple(self._profile.items())))
+        elif kind == "field" and isinstance(screen, EditProfile):
+            self._top(replace(screen, focus=argument))
+        elif kind == "save" and isinstance(screen, EditProfile):
+            self._profile.update(screen.values)
+            self._stack.pop()
 
     # -- inside ----------------------------------------------------------------------------------------------------
     def _of(self, query: str) -> Sequence[Video]:

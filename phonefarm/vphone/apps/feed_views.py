@@ -27,7 +27,15 @@ def feed(video: Video) -> Node:
         style=Style(fill="#2a2f38", ink=_WHITE, radius=70, icon="search"),
     )
     tabs = _label("", "For you", rect(400, 120, 680, 220), Style(fill=_DARK, ink=_WHITE, size=48, centred=True))
-    return _root("feed_screen", (_video(video, rect(0, 260, WIDTH, 1880)), tabs, *_captions(video), button), _DARK)
+    me = Node(
+        cls=_BUTTON,
+        rid=f"{_ID}profile_button",
+        text="Profile",
+        action="profile",
+        bounds=rect(760, 2260, 1060, 2380),
+        style=Style(fill="#2a2f38", ink=_WHITE, size=44, radius=24, centred=True),
+    )
+    return _root("feed_screen", (_video(video, rect(0, 260, WIDTH, 1880)), tabs, *_captions(video), button, me), _DARK)
 
 
 def search(typed: str, *, focused: bool) -> Node:

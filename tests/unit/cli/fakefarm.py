@@ -57,6 +57,9 @@ def _handler(farm: FakeFarm) -> type[BaseHTTPRequestHandler]:
                 status, value = 401, {"title": "Unauthorized", "status": 401, "code": "unauthorized", "detail": "no"}
             data = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)
+            kind = "application/json" if status < 400 else "application/problem+json"
+            kind = "image/png" if isinstance(value, bytes) and value.startswith(b"\x89PNG") else kind
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

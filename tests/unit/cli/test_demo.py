@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from phonefarm.callbacks.signing import callback_headers
-from phonefarm.cli.client import FarmClient
 from phonefarm.cli.demo import Row, request, save_screenshots, summarise
 from phonefarm.cli.receiver import Received, Receiver, read_callback
+from phonefarm.client import Farm
 from tests.unit.cli.fakefarm import KEY, fake_farm
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
@@ -90,7 +90,7 @@ def test_screenshots_are_saved_inside_the_directory(tmp_path: Path) -> None:
         {"name": "P1-keyword-01.png", "media_type": "image/png"},
         {"name": "P1-log.txt", "media_type": "text/plain"},
     ]
-    with fake_farm() as farm, FarmClient(farm.url, KEY) as client:
+    with fake_farm() as farm, Farm(farm.url, KEY) as client:
         farm.answers["GET /processes/p1/artifacts/P1-keyword-01.png"] = [(200, b"\x89PNG")]
         saved = save_screenshots(client, {"process_id": "p1", "result": {"artifacts": artifacts}}, tmp_path / "out")
     assert saved == [tmp_path / "out" / "P1-keyword-01.png"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonefarm.core.placement import Farm, claim_order, place, why_waiting
+from phonefarm.core.placement import Farm, claim_order, effective_priority, place, queue_order, why_waiting
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import PhoneState, WaitingReason
@@ -32,14 +35,90 @@ def account(account_id: str, **changes: object) -> AccountRow:
     return AccountRow(**{**values, **changes})  # type: ignore[arg-type]
 
 
+DRAINING = replace(phone("D", PhoneState.BUSY), draining=True)
+HELD = phone("Q", PhoneState.QUARANTINED)
+GROUP: dict[str, Any] = {
+    "accounts": {
+        a.account_id: a for a in (account("x", group="g", phone_id="A"), account("y", group="g", phone_id="A"))
+    }
+}
+SPENT, TAKEN = WaitingReason.ACCOUNT_DAILY_LIMIT, WaitingReason.ACCOUNT_BUSY
+
+
 def pairs(*items: WaitingItem, on: Farm) -> dict[str, str]:
     return {a.item_id: a.phone_id for a in place(items, on, NOW)}
 
 
 def test_higher_priority_first_then_first_come() -> None:
     items = [item("late", created_at=2), item("early", created_at=1), item("urgent", priority=9, created_at=3)]
-    assert [i.item_id for i in sorted(items, key=claim_order)] == ["urgent", "early", "late"]
+    assert [i.item_id for i in sorted(items, key=lambda i: claim_order(i, 3))] == ["urgent", "early", "late"]
     assert pairs(*items, on=farm(phone("A"), phone("B"))) == {"urgent": "A", "early": "B"}
+
+
+def test_an_item_rises_while_it_waits_from_when_it_could_have_run() -> None:
+    at = 1_000
+    one = item("1", priority=3, created_at=at)
+    assert [effective_priority(one, at + s * 1000) for s in (0, 299, 300, 899, 900, 10**6)] == [3, 3, 4, 5, 6, 9]
+    later = item("2", priority=3, created_at=at, ready_at=at + 300_000)
+    assert effective_priority(later, at + 300_000) == 3
+    assert effective_priority(item("3", priority=0, created_at=at), at - 900_000) == 0, "a clock that went back"
+
+
+def test_nothing_starves_under_a_steady_stream_of_the_most_urgent_work() -> None:
+    """Two phones, each item takes a minute, three urgent items come every minute for a week: the queue only grows."""
+    here = farm(phone("A"), phone("B"))
+    waiting = {i.item_id: i for i in (item(f"low{n}", priority=n % 3, created_at=0) for n in range(6))}
+    done: dict[str, int] = {}
+    for minute in range(7 * 24 * 60):
+        now = minute * 60_000
+        for n in range(3):
+            if len(waiting) < 500:  # placing is what is tried here, not memory
+                waiting[f"{minute}-{n}"] = item(f"{minute}-{n}", priority=9, created_at=now)
+        for assignment in place(waiting.values(), here, now):
+            done[assignment.item_id] = minute
+            del waiting[assignment.item_id]
+        if all(f"low{n}" in done for n in range(6)):
+            break
+    # nine levels of five minutes, then the urgent ones that had come before they reached the top
+    assert max(done[f"low{n}"] for n in range(6)) <= 9 * 5 + 9 * 5
+    assert done["low2"] < done["low1"] < done["low0"], "among equals the higher priority first"
+
+
+def test_what_waits_for_its_time_stands_behind_what_may_run() -> None:
+    items = [item("soon", ready_at=NOW + 5, priority=9), item("later", ready_at=NOW + 9, priority=9), item("now")]
+    assert [i.item_id for i in sorted(items, key=lambda i: queue_order(i, NOW))] == ["now", "soon", "later"]
+
+
+def test_no_more_than_the_limit_is_placed_and_the_first_come_first() -> None:
+    items = [item("a", created_at=2), item("b", created_at=1), item("c", created_at=3)]
+    here = farm(*(phone(x) for x in "ABC"))
+    assert [a.item_id for a in place(items, here, NOW, limit=2)] == ["b", "a"]
+
+
+def test_a_draining_phone_gets_no_work() -> None:
+    assert pairs(item("1"), item("2", phone_id="A"), on=farm(replace(phone("A"), draining=True))) == {}
+
+
+def test_a_big_farm_is_placed_without_looking_at_every_pair() -> None:
+    """100,000 items of groups, accounts and phones that are all taken: far fewer looks than pairs."""
+    phones = [phone(f"p{n}", PhoneState.AVAILABLE, f"g{n % 7}") for n in range(2_000)]
+    accounts = {f"a{n}": account(f"a{n}", group="all", phone_id=f"p{n}") for n in range(2_000)}
+    looks = Counted(accounts)
+    here = farm(*phones, accounts=looks, busy_phones={f"p{n}" for n in range(1, 2_000)})
+    waiting = [item(f"i{n:06d}", account_group="all", created_at=n) for n in range(20_000)]
+    waiting += [item(f"j{n:06d}", phone_group="g3", created_at=n) for n in range(20_000)]
+    assert [a.item_id for a in place(waiting, here, NOW)] == ["i000000"]
+    assert looks.count < 10_000
+
+
+class Counted(dict[str, AccountRow]):
+    """Counts look-ups."""
+
+    count = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.count += 1
+        return super().get(key, default)
 
 
 def test_a_pinned_item_takes_its_phone_and_no_other() -> None:
@@ -98,8 +177,21 @@ def test_items_wait_for_their_time() -> None:
         (item("1", phone_id="A"), farm(phone("A", PhoneState.OFFLINE)), WaitingReason.PHONE_OFFLINE),
         (item("1", phone_id="A"), farm(phone("A", PhoneState.PAUSED)), WaitingReason.PHONE_PAUSED),
         (item("1", phone_id="A"), farm(phone("A", PhoneState.QUARANTINED)), WaitingReason.PHONE_QUARANTINED),
+        (item("1", phone_id="A"), farm(phone("A", PhoneState.RETIRED)), WaitingReason.PHONE_QUARANTINED),
+        (item("1", phone_id="A"), farm(phone("A", PhoneState.CHECKING)), WaitingReason.PHONE_UNFIT),
+        (item("1", phone_id="D"), farm(DRAINING), WaitingReason.PHONE_DRAINING),
+        (item("1"), farm(DRAINING), WaitingReason.PHONE_DRAINING),
+        (item("1"), farm(DRAINING, phone("B", PhoneState.BUSY)), WaitingReason.PHONES_BUSY),
+        (item("1"), farm(phone("A", PhoneState.PAUSED)), WaitingReason.PHONE_PAUSED),
+        (item("1"), farm(HELD, phone("A", PhoneState.PAUSED)), WaitingReason.PHONE_QUARANTINED),
+        (item("1"), farm(HELD, phone("A", PhoneState.OFFLINE)), WaitingReason.NO_PHONE_ONLINE),
+        (item("1", account_group="g"), farm(phone("A"), spent_accounts={"x", "y"}, **GROUP), SPENT),
+        (item("1", account_group="g"), farm(phone("A"), spent_accounts={"x"}, busy_accounts={"y"}, **GROUP), TAKEN),
+        (item("1", account_group="g"), farm(phone("A"), spent_accounts={"x"}, **GROUP), WaitingReason.PHONES_BUSY),
+        (item("1", account_group="h"), farm(phone("A"), **GROUP), TAKEN),
+        (item("1", account_id="z"), farm(phone("A"), **GROUP), TAKEN),
         (item("1", phone_id="A"), farm(phone("A", PhoneState.BUSY)), WaitingReason.PHONES_BUSY),
-        (item("1", account_id="x"), farm(phone("A"), busy_accounts={"x"}), WaitingReason.ACCOUNT_BUSY),
+        (item("1", account_id="x"), farm(phone("A"), busy_accounts={"x"}, **GROUP), WaitingReason.ACCOUNT_BUSY),
         (item("1", account_id="x"), farm(phone("A"), spent_accounts={"x"}), WaitingReason.ACCOUNT_DAILY_LIMIT),
         (item("1", ready_at=NOW + 5), farm(phone("A")), WaitingReason.NOT_BEFORE),
         (item("1", ready_at=NOW + 5, attempt=1), farm(phone("A")), WaitingReason.RETRY_BACKOFF),

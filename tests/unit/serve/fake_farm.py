@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from phonefarm.core import routing
-from phonefarm.errors import Conflict, NotFound, PhoneFarmError, RequestError
+from phonefarm.errors import Conflict, Fault, NotFound, PhoneFarmError, RequestError, ValidationFailed
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import (
     Accepted,
     AccountCommand,
+    AccountPatch,
     ArtifactFile,
     CancelAnswer,
     CancelCommand,
     CancelStatus,
+    KeyCommand,
+    KeyRow,
+    OperateCommand,
+    Operation,
+    OperationScope,
+    ProcessQuery,
     Readiness,
+    ReplayCommand,
     Submission,
     SubmitOutcome,
 )
 from phonefarm.models.states import PhoneState, PublicStatus
+from phonefarm.serve import examples, examples_more
 
 AUTHORISED = {"authorized_by": "ops@example.com", "basis": "own account", "granted_at": "2026-11-01T00:00:00.000Z"}
 
@@ -46,6 +57,14 @@ class FakeFarm:
         self.batches: list[list[str]] = []
         self.cancels: list[CancelCommand] = []
         self.ended: set[str] = set()
+        self.news = asyncio.Condition()
+        self.waits: list[float] = []
+        self.queries: list[ProcessQuery] = []
+        self.operations: list[OperateCommand] = []
+        self.states: dict[str, str] = {}
+        self.api_keys: dict[str, KeyCommand] = {}
+        self.revoked: set[str] = set()
+        self.key_reads = 0
         self.ready = Readiness(parts={"manager": None, "storage": None, "router": None})
         self.error: Exception | None = None
         self.gate = asyncio.Event()
@@ -86,30 +105,88 @@ class FakeFarm:
             raise NotFound("unknown_process", f"unknown_process:{process_id}")
         return self.processes[process_id]
 
-    async def get_process(self, process_id: str) -> dict[str, Any]:
+    def _visible(self, process_id: str, system: str | None) -> Submission:
         found = self._process(process_id)
-        return {"process_id": found.process_id, "request_id": found.request_id, "status": "queued"}
+        if system not in (None, found.system):
+            raise NotFound("unknown_process", f"unknown_process:{process_id}")
+        return found
 
-    async def list_processes(self, *, limit: int = 50) -> list[dict[str, Any]]:
+    async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]:
+        found = self._visible(process_id, system)
+        status = "cancelled" if process_id in self.ended else "queued"
+        return {
+            **examples.PROCESS,
+            "process_id": process_id,
+            "process_type": found.capability.value,
+            "request_id": found.request_id,
+            "status": status,
+            "mode": found.mode.value,
+            "routing": found.target.routing.value,
+            "requested_by": dict(found.requested_by),
+            "callback": dict(found.callback),
+            "items": [],
+            "replay_of": found.replay_of,
+        }
+
+    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
+        self._visible(process_id, system)
+        self.waits.append(seconds)
+        async with self.news:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait_for(lambda: process_id in self.ended), seconds)
+
+    async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
         self._fail()
-        newest = sorted(self.processes, reverse=True)[:limit]
-        return [await self.get_process(process_id) for process_id in newest]
+        self.queries.append(query)
+        if query.cursor is not None:
+            raise ValidationFailed([Fault(loc=("query", "cursor"), code="invalid_cursor", msg="is none of ours")])
+        newest = sorted(self.processes, reverse=True)
+        shown = [p for p in newest if query.system in (None, self.processes[p].system)][: query.limit]
+        return {"items": [await self.get_process(p) for p in shown], "next_cursor": None}
 
-    async def process_events(self, process_id: str) -> list[dict[str, Any]]:
-        self._process(process_id)
-        return [{"sequence": 1, "kind": "process.accepted"}]
+    async def process_events(
+        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+    ) -> dict[str, Any]:
+        self._visible(process_id, system)
+        if seconds and after >= 1 and process_id not in self.ended:
+            async with self.news:
+                await self.news.wait_for(lambda: process_id in self.ended)
+        kinds = ["process.accepted", *(["process.cancelled"] if process_id in self.ended else [])]
+        shown = examples_more.EVENTS["items"][0]
+        events = [{**shown, "sequence": n, "kind": kind} for n, kind in enumerate(kinds, 1) if n > after]
+        return {"items": events[:limit], "over": process_id in self.ended}
 
-    async def artifact(self, process_id: str, name: str) -> ArtifactFile:
-        self._process(process_id)
+    async def end(self, process_id: str) -> None:
+        """The process is over; whoever waits hears of it."""
+        async with self.news:
+            self.ended.add(process_id)
+            self.news.notify_all()
+
+    async def replay(self, command: ReplayCommand, *, system: str | None = None) -> SubmitOutcome:
+        source = self._visible(command.source_id, system)
+        if command.source_id not in self.ended:
+            raise Conflict("not_replayable", "not_replayable:queued")
+        copy = replace(
+            source,
+            process_id=command.process_id,
+            request_id=command.request_id,
+            requested_by=command.requested_by,
+            replay_of=command.source_id,
+        )
+        answer = self._submit(copy)
+        return replace(answer, replay_of=command.source_id) if isinstance(answer, Accepted) else answer
+
+    async def artifact(self, process_id: str, name: str, *, system: str | None = None) -> ArtifactFile:
+        self._visible(process_id, system)
         if (process_id, name) not in self.artifacts:
             raise NotFound("unknown_artifact", f"unknown_artifact:{name}")
         return self.artifacts[process_id, name]
 
-    async def cancel(self, command: CancelCommand) -> CancelAnswer:
-        self._process(command.process_id)
+    async def cancel(self, command: CancelCommand, *, system: str | None = None) -> CancelAnswer:
+        self._visible(command.process_id, system)
         self.cancels.append(command)
         over = command.process_id in self.ended
-        self.ended.add(command.process_id)
+        await self.end(command.process_id)
         return CancelAnswer(
             status=CancelStatus.IGNORED if over else CancelStatus.REQUESTED,
             process_id=command.process_id,
@@ -124,7 +201,25 @@ class FakeFarm:
         self._fail()
         if phone_id not in self.directory.phones:
             raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
-        return {"phone_id": phone_id, "state": "available"}
+        return {**examples_more.PHONE, "phone_id": phone_id, "state": self.states.get(phone_id, "available")}
+
+    async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
+        self._fail()
+        self.operations.append(command)
+        known = {
+            OperationScope.PHONE: ("unknown_phone", {p: [p] for p in self.directory.phones}),
+            OperationScope.HOST: ("unknown_host", {"local": list(self.directory.phones)}),
+            OperationScope.GROUP: ("unknown_group", {"rack-1": list(self.directory.phones)}),
+        }
+        code, members = known[command.scope]
+        if command.name not in members:
+            raise NotFound(code, f"{code}:{command.name}")
+        if command.operation is Operation.RELEASE:
+            raise Conflict("operation_not_possible", "operation_not_possible:release:available")
+        state = "available" if command.operation is Operation.RESUME else "paused"
+        for phone_id in members[command.name]:
+            self.states[phone_id] = state
+        return [await self.get_phone(phone_id) for phone_id in members[command.name]]
 
     async def put_account(self, command: AccountCommand) -> dict[str, Any]:
         self._fail()
@@ -138,15 +233,92 @@ class FakeFarm:
         if account_id not in self.accounts:
             raise NotFound("unknown_account", f"unknown_account:{account_id}")
         found = self.accounts[account_id]
-        return {"account_id": account_id, "phone_id": found.phone_id, "active": found.active}
+        limits = found.daily_limits
+        return {
+            **examples_more.ACCOUNT,
+            "account_id": account_id,
+            "phone_id": found.phone_id,
+            "group": found.group,
+            "active": found.active,
+            "authorization": found.authorization,
+            "daily_limits": {"sessions": limits.get("sessions"), "minutes": limits.get("minutes")},
+        }
+
+    async def patch_account(self, patch: AccountPatch) -> dict[str, Any]:
+        await self.get_account(patch.account_id)
+        changed = replace(self.accounts[patch.account_id], **patch.changes)
+        if changed.active and changed.authorization is None:
+            msg = "an account is active only when somebody authorised its use"
+            raise ValidationFailed([Fault(loc=("authorization",), code="authorization_required", msg=msg)])
+        return await self.put_account(changed)
 
     async def list_accounts(self) -> list[dict[str, Any]]:
         self._fail()
         return [await self.get_account(account_id) for account_id in sorted(self.accounts)]
 
-    async def list_callbacks(self, *, state: str | None = None) -> list[dict[str, Any]]:
+    async def list_callbacks(
+        self, *, state: str | None = None, limit: int = 50, cursor: str | None = None, system: str | None = None
+    ) -> dict[str, Any]:
         self._fail()
-        return [{"event_id": "e-1", "state": state or "pending"}]
+        if cursor is not None:
+            raise ValidationFailed([Fault(loc=("query", "cursor"), code="invalid_cursor", msg="is none of ours")])
+        return examples_more.listed({**examples_more.CALLBACK, "state": state or "pending"})
+
+    async def redeliver(self, event_id: str, *, system: str | None = None) -> dict[str, Any]:
+        self._fail()
+        if event_id != examples_more.CALLBACK["event_id"]:
+            raise NotFound("unknown_callback", f"unknown_callback:{event_id}")
+        return examples_more.CALLBACK
+
+    async def queue(self, *, limit: int = 50, cursor: str | None = None, system: str | None = None) -> dict[str, Any]:
+        self._fail()
+        if cursor is not None:
+            raise ValidationFailed([Fault(loc=("query", "cursor"), code="invalid_cursor", msg="is none of ours")])
+        return examples_more.listed(examples_more.QUEUED)
+
+    async def metrics(self) -> dict[str, Any]:
+        self._fail()
+        return {
+            "processes": {"queued": len(self.processes)},
+            "phones": {"available": 2},
+            "callbacks": {"pending": 0},
+            "queue_items": len(self.processes),
+            "queue_oldest_seconds": 1.5,
+            "commits": 7,
+        }
+
+    async def key_rows(self) -> list[KeyRow]:
+        self._fail()
+        self.key_reads += 1
+        return [
+            KeyRow(name=name, digest=key.digest, scopes=key.scopes, system=key.system)
+            for name, key in self.api_keys.items()
+            if name not in self.revoked
+        ]
+
+    async def list_keys(self) -> list[dict[str, Any]]:
+        self._fail()
+        return [self._key(name) for name in sorted(self.api_keys)]
+
+    def _key(self, name: str) -> dict[str, Any]:
+        if name not in self.api_keys:
+            raise NotFound("unknown_key", f"unknown_key:{name}")
+        key, at = self.api_keys[name], examples_more.KEY["created_at"]
+        revoked = at if name in self.revoked else None
+        return {"name": name, "scopes": list(key.scopes), "system": key.system, "created_at": at, "revoked_at": revoked}
+
+    async def create_key(self, command: KeyCommand) -> dict[str, Any]:
+        self._fail()
+        if command.name in self.api_keys:
+            raise Conflict("key_exists", f"key_exists:{command.name}")
+        self.api_keys[command.name] = command
+        return self._key(command.name)
+
+    async def revoke_key(self, name: str) -> dict[str, Any]:
+        self._fail()
+        if name in self.api_keys:
+            self.revoked.add(name)
+        return self._key(name)
 
     async def readiness(self) -> Readiness:
         if isinstance(self.error, PhoneFarmError):

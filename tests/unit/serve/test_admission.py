@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from phonefarm.core.planning import plan
 from phonefarm.errors import ConfigError, Fault, ValidationFailed
 from phonefarm.models.process import Submission
 from phonefarm.models.states import Capability
-from phonefarm.serve.admission import Rules, admit
+from phonefarm.serve.admission import Rules, admit, admit_maintenance
 from phonefarm.serve.desk import ServeConfig
 from phonefarm.serve.faults import is_out_of_scope
 from tests.contract.bad_requests import changed, valid_keyword_request, valid_prompt
@@ -130,22 +131,95 @@ def test_the_idempotency_key_header_equals_the_request_id(header: bytes | None, 
         admit(valid_keyword_request(), RULES, process_id="p", key_header=header)
 
 
+def test_a_capability_without_planner_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only when nothing else is wrong; by the registry's data alone, so it ends when a planner is there."""
+    bare = replace(registry.REGISTRY[Capability.FYP_WARMUP], planner=None)
+    monkeypatch.setattr(registry, "REGISTRY", {**registry.REGISTRY, Capability.FYP_WARMUP: bare})
+    body = valid_keyword_request(capability="fyp_warmup", inputs={"prompts": {"fyp_judge": valid_prompt()}})
+    (fault,) = refuse(body)
+    assert fault.code == "capability_not_available:fyp_warmup"
+    codes = [fault.code for fault in refuse({**body, "mode": "x"})]
+    assert codes == ["unsupported_mode:fyp_warmup:x"]
+
+
+STEPS: list[tuple[dict[str, Any], str, tuple[str | int, ...]]] = [
+    ({"action": "nap"}, "invalid_choice", ("action",)),
+    ({}, "missing_field", ("action",)),
+    ({"action": 7}, "invalid_choice", ("action",)),
+    ({"action": "like"}, "out_of_scope:like", ("like",)),
+    ({"action": "post_video"}, "out_of_scope:post_video", ("post_video",)),
+    ({"action": "edit_profile"}, "missing_field", ("params",)),
+    ({"action": "edit_profile", "params": {}}, "missing_field", ("params",)),
+    (
+        {"action": "edit_profile", "params": {"bio": "x", "randomized": True}},
+        "out_of_scope:randomized",
+        ("params", "randomized"),
+    ),
+    (
+        {"action": "edit_profile", "params": {"bio": "x", "mutation_kind": "drift"}},
+        "invalid_choice",
+        ("params", "mutation_kind"),
+    ),
+    ({"action": "reboot", "params": {"now": True}}, "unknown_field", ("params", "now")),
+    ({"action": "restart_app", "params": {"app": "nothing"}}, "unknown_app", ("params", "app")),
+    ({"action": "install_app", "params": {"file": "../../x.apk"}}, "invalid_format", ("params", "file")),
+    (
+        {
+            "action": "update_settings",
+            "params": {"settings": [{"namespace": "secure", "name": "android_id", "value": "1"}]},
+        },
+        "setting_not_allowed",
+        ("params", "settings", 0),
+    ),
+    ({"action": "free_storage", "params": {"target_mib": 0}}, "out_of_range", ("params", "target_mib")),
+]
+
+
+@pytest.mark.parametrize(("step", "code", "place"), STEPS)
+def test_a_bad_step_is_named_where_it_stands(step: dict[str, Any], code: str, place: tuple[str | int, ...]) -> None:
+    inputs = {"steps": [{"action": "health_check"}, step]}
+    body = valid_keyword_request(capability="maintenance", inputs=inputs, target={"routing": "queue"})
+    (fault,) = refuse(body)
+    assert (fault.code, fault.loc) == (code, ("inputs", "steps", 1, *place))
+
+
+def test_steps_are_filled_with_their_defaults_and_the_farm_s_app() -> None:
+    inputs = {
+        "steps": [{"action": "restart_app"}, {"action": "edit_profile", "params": {"bio": "b"}}, {"action": "reboot"}]
+    }
+    body = valid_keyword_request(capability="maintenance", inputs=inputs, target={"routing": "queue"})
+    found = admit(body, RULES, process_id="p").inputs["steps"]
+    assert found == [
+        {"action": "restart_app", "params": {"app": "feed"}},
+        {"action": "edit_profile", "params": {"bio": "b", "mutation_kind": "operator_requested", "app": "feed"}},
+        {"action": "reboot", "params": {}},
+    ]
+
+
+def test_a_maintenance_request_equals_an_enqueue_by_queue() -> None:
+    enqueue = valid_keyword_request(
+        capability="maintenance", inputs={"steps": [{"action": "reboot"}]}, target={"routing": "queue", "phone_id": "P"}
+    )
+    short = {name: enqueue[name] for name in ("request_id", "inputs", "callback", "requested_by")}
+    first = admit(enqueue, RULES, process_id="p")
+    second = admit_maintenance({**short, "phone_id": "P"}, RULES, process_id="p")
+    assert (first.key, first.canonical()) == (second.key, second.canonical())
+
+
 @pytest.mark.parametrize(
-    ("capability", "inputs"),
+    ("target", "code"),
     [
-        ("fyp_warmup", {"prompts": {"fyp_judge": valid_prompt()}}),
-        ("maintenance", {"steps": [{"action": "edit_profile", "params": {"bio": "x"}}], "metadata": {"t": 1}}),
+        ({}, "missing_field"),
+        ({"account_id": None}, "missing_field"),
+        ({"account_id": "a", "phone_id": "p"}, "invalid_target:phone_id"),
     ],
 )
-def test_a_capability_without_planner_is_not_available(capability: str, inputs: dict[str, Any]) -> None:
-    """Only when nothing else is wrong; by the registry's data alone, so it ends when a planner is there."""
-    entry = registry.REGISTRY[Capability(capability)]
-    if entry.available:
-        pytest.skip("it has a planner now")
-    (fault,) = refuse(valid_keyword_request(capability=capability, inputs=inputs))
-    assert fault.code == f"capability_not_available:{capability}"
-    codes = [fault.code for fault in refuse(valid_keyword_request(capability=capability, inputs=inputs, mode="x"))]
-    assert codes == [f"unsupported_mode:{capability}:x"]
+def test_a_maintenance_request_names_an_account_or_a_phone(target: dict[str, Any], code: str) -> None:
+    body = valid_keyword_request(inputs={"steps": [{"action": "reboot"}]})
+    short = {name: body[name] for name in ("request_id", "inputs", "callback", "requested_by")}
+    with pytest.raises(ValidationFailed) as refused:
+        admit_maintenance({**short, **target}, RULES, process_id="p")
+    assert [fault.code for fault in refused.value.faults] == [code]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ async def test_reading_a_process(client: httpx.AsyncClient, farm: FakeFarm) -> N
     process_id = await create(client)
     assert (await client.get(f"/processes/{process_id}")).json() == await farm.get_process(process_id)
     events = (await client.get(f"/processes/{process_id}/events")).json()
-    assert events == {"items": [{"sequence": 1, "kind": "process.accepted"}], "next_cursor": None}
+    assert [event["kind"] for event in events["items"]] == ["process.accepted"]
+    assert events["next_cursor"] is None
 
 
 async def test_processes_are_listed_newest_first_up_to_a_limit(client: httpx.AsyncClient) -> None:
@@ -169,7 +170,8 @@ async def test_an_empty_account_is_inactive(client: httpx.AsyncClient, farm: Fak
 
 
 async def test_callbacks_and_capabilities(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/callbacks?state=dead")).json()["items"] == [{"event_id": "e-1", "state": "dead"}]
+    (callback,) = (await client.get("/callbacks?state=dead")).json()["items"]
+    assert callback["state"] == "dead"
     capabilities = (await client.get("/capabilities")).json()["items"]
     assert [item["capability"] for item in capabilities] == ["keyword_warmup", "fyp_warmup", "maintenance"]
 
@@ -203,7 +205,7 @@ READS = [
 ]
 
 
-@pytest.mark.parametrize("path", [path for path in READS if path != "/capabilities"])
+@pytest.mark.parametrize("path", [path for path in READS if path not in ("/capabilities", "/docs", "/openapi.json")])
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
@@ -249,4 +251,4 @@ async def test_a_full_intake_is_429(farm: FakeFarm) -> None:
 
 async def test_405_names_all_methods(client: httpx.AsyncClient) -> None:
     response = await client.delete("/accounts/a")
-    assert response.headers["allow"] == "GET, PUT"
+    assert response.headers["allow"] == "GET, PATCH, PUT"

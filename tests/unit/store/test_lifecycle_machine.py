@@ -1,5 +1,5 @@
-"""The lifecycle as a state machine: any order of submissions, grants, reports, cancels, expiries and restarts
-keeps the rules (R1 to R8 of the design notes), on both databases, with the clock in the test's hand.
+"""The lifecycle as a state machine: any order of submissions, grants, reports, cancels, expiries, restarts and
+operators' wishes keeps the rules (R1 to R8 of the design notes), on both databases, with the clock in the test's hand.
 """
 
 from __future__ import annotations
@@ -15,26 +15,45 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from phonefarm.core.leases import LeaseTerms
-from phonefarm.core.lifecycle import ITEM, ITEM_FINAL, ITEM_RUNNING, PROCESS, PROCESS_FINAL
+from phonefarm.core.lifecycle import ITEM, ITEM_FINAL, ITEM_RUNNING, PHONE, PROCESS, PROCESS_FINAL
 from phonefarm.core.planning import plan
 from phonefarm.errors import Conflict
+from phonefarm.models.action import NOT_REPEATABLE, ActionKind
 from phonefarm.models.clock import new_id
 from phonefarm.models.phone import PhoneReport
-from phonefarm.models.process import Accepted, CancelCommand, Options, ResolvedItem
+from phonefarm.models.process import (
+    Accepted,
+    CancelCommand,
+    OperateCommand,
+    Operation,
+    OperationScope,
+    Options,
+    ResolvedItem,
+    Submission,
+)
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job, Report
-from phonefarm.models.states import ItemState, PhoneState, ProcessState
-from phonefarm.store import accept, cancel, claim, progress, rescue, roster, tables
+from phonefarm.models.states import Capability, ItemState, PhoneState, ProcessState
+from phonefarm.store import accept, cancel, claim, operations, progress, rescue, roster, tables
 from phonefarm.store.engine import Engines, open_engines
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import Tx, Writer, maps
-from tests.farmtools import keyword_inputs, submission
+from tests.farmtools import keyword_inputs, maintenance, submission
 
 pytestmark = pytest.mark.timeout(300)
 
 PHONES = ("A", "B")
 TERMS = LeaseTerms(seconds=10, delivery_seconds=10)
 LENGTH = len(plan(submission().capability, keyword_inputs()))
+#: Upkeep whose second or first step must not be done twice; by the body of a request.
+STEPS = {"x": ("health_check", "reboot", "screenshot"), "y": ("reboot", "health_check")}
+
+
+def an_order(key: str, body: str, options: Options) -> Submission:
+    """Keys that begin with m are of maintenance."""
+    if key.startswith("m"):
+        return maintenance(*({"action": name} for name in STEPS[body]), request_id=key, options=options)
+    return submission(request_id=key, inputs=keyword_inputs(keywords=[body]), options=options)
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -50,6 +69,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.seen: dict[str, str] = {}
         self.final: dict[str, tuple[str, int]] = {}
         self.keys: dict[str, str] = {}
+        self.phones: dict[str, str] = {}
         with self.engines.writer.begin() as connection:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(sa.delete(table))
@@ -63,7 +83,19 @@ class Lifecycle(RuleBasedStateMachine):
         return writer
 
     def run(self, change: Callable[[Tx], Any]) -> Any:
-        return self.writer.submit(change).result(30)
+        value = self.writer.submit(change).result(30)
+        self._moves()
+        return value
+
+    def _moves(self) -> None:
+        """Each change moves a phone along the table, or leaves it."""
+        with self.engines.writer.connect() as connection:
+            now = {p: s for p, s in connection.execute(sa.select(tables.phones.c.id, tables.phones.c.state))}
+            connection.rollback()
+        for phone, state in now.items():
+            before = self.phones.get(phone, state)
+            assert before == state or PhoneState(state) in PHONE[PhoneState(before)], (phone, before, state)
+        self.phones = now
 
     def teardown(self) -> None:
         self.writer.stop()
@@ -72,19 +104,16 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(
         target=processes,
-        key=st.sampled_from(["k1", "k2", "k3", "k4", "k5"]),
+        key=st.sampled_from(["k1", "k2", "k3", "m1", "m2", "m3"]),
         body=st.sampled_from(["x", "y"]),
         pins=st.lists(st.sampled_from([None, *PHONES]), min_size=1, max_size=2, unique=True),
         attempts=st.integers(2, 4),
         life=st.sampled_from([None, 5_000]),
     )
     def submit(self, key: str, body: str, pins: list[str | None], attempts: int, life: int | None) -> str:
-        order = submission(
-            request_id=key,
-            inputs=keyword_inputs(keywords=[body]),
-            options=Options(max_attempts=attempts, expires_at=life and self.now + life),
-        )
-        planned = accept.Planned(submission=order, items=[ResolvedItem(phone_id=p) for p in pins], actions_total=LENGTH)
+        order = an_order(key, body, Options(max_attempts=attempts, expires_at=life and self.now + life))
+        total = len(plan(order.capability, order.inputs))
+        planned = accept.Planned(submission=order, items=[ResolvedItem(phone_id=p) for p in pins], actions_total=total)
         outcomes, _ = self.run(lambda tx: accept.accept(tx, [planned], new_id))
         (outcome,) = outcomes
         if isinstance(outcome, Accepted):
@@ -107,8 +136,23 @@ class Lifecycle(RuleBasedStateMachine):
         if not ids:
             return multiple()
         wish = Assignment(item_id=ids[min(pick, len(ids) - 1)], phone_id=phone)
+        return multiple(*self._claim(wish))
+
+    def _claim(self, wish: Assignment) -> list[Job]:
+        free = self._rows(sa.select(tables.phones).where(tables.phones.c.id == wish.phone_id))[0]
         granted, _, _ = self.run(lambda tx: claim.claim(tx, [wish], plan=plan, terms=TERMS, new_id=new_id))
-        return multiple(*granted)
+        assert not granted or (free["state"], free["wanted_state"]) == ("available", None)
+        for job in granted:
+            query = sa.select(tables.actions).where(tables.actions.c.item_id == job.lease.item_id)
+            known = {row["idx"] for row in self._rows(query)}
+            assert not [a for a in job.actions if not a.repeatable and a.index in known], "handed out again (R4)"
+        return list(granted)
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self.engines.writer.connect() as connection:
+            rows = maps(connection, query)
+            connection.rollback()
+        return rows
 
     def report(self, job: Job, *entries: Entry) -> bool:
         report = Report(
@@ -143,6 +187,35 @@ class Lifecycle(RuleBasedStateMachine):
             for _ in range(2):  # a report sent again changes nothing
                 self.report(job, Entry(kind=EntryKind.ACTION_FINISHED, action=action, seconds=1.0))
 
+    @rule(job=jobs, index=st.integers(0, LENGTH - 1), late=st.sampled_from([False, False, True]))
+    def begin(self, job: Job, index: int, late: bool) -> None:
+        """A start; ``late``: of a whole plan, as a phone would that did not listen to what it was given."""
+        query = sa.select(tables.processes).where(tables.processes.c.id == job.process_id)
+        (process,) = self._rows(query)
+        whole = plan(Capability(process["process_type"]), process["inputs"]) if late else job.actions
+        if whole:
+            self.report(job, Entry(kind=EntryKind.ACTION_STARTED, action=whole[index % len(whole)]))
+
+    @rule(phone=st.sampled_from(PHONES), operation=st.sampled_from([*Operation, Operation.RESUME, Operation.RELEASE]))
+    def an_operator_wishes(self, phone: str, operation: Operation) -> None:
+        wish = OperateCommand(scope=OperationScope.PHONE, name=phone, operation=operation, reason="r")
+        before, effects = self._rows(sa.select(tables.phones)), operations.OperateEffects()
+        try:
+            effects = self.run(lambda tx: operations.operate(tx, wish))
+        except Conflict:
+            assert self._rows(sa.select(tables.phones)) == before, "a refused operation changed something"
+        for phone_id in effects.checks:
+            self.phone_says(phone_id, PhoneState.AVAILABLE)
+
+    @rule(phone=st.sampled_from(PHONES), state=st.sampled_from([PhoneState.OFFLINE, PhoneState.CHECKING]))
+    def phone_goes_and_comes(self, phone: str, state: PhoneState) -> None:
+        for reported in (state, PhoneState.CHECKING, PhoneState.AVAILABLE):
+            self.phone_says(phone, reported)
+
+    def phone_says(self, phone: str, state: PhoneState) -> None:
+        report = PhoneReport(phone_id=phone, host="h", serial=phone, state=state)
+        self.run(lambda tx: roster.report_phones(tx, [report]))
+
     @rule(job=jobs, retryable=st.sampled_from([True, True, False]))
     def fail(self, job: Job, retryable: bool) -> None:
         self.report(job, Entry(kind=EntryKind.FAILED, error=ErrorInfo(code="x", message="x", retryable=retryable)))
@@ -156,7 +229,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.report(job, Entry(kind=EntryKind.FAILED, error=ErrorInfo(code="x", message="x", retryable=True)))
         self.now += 1_500
         wish = Assignment(item_id=job.lease.item_id, phone_id=job.phone_id)
-        granted, _, _ = self.run(lambda tx: claim.claim(tx, [wish], plan=plan, terms=TERMS, new_id=new_id))
+        granted = self._claim(wish)
         for kind in (EntryKind.STARTED, EntryKind.FINISHED):
             accepted = self.report(job, Entry(kind=kind))
             assert not (granted and accepted), "a stale attempt was not told to stop"
@@ -194,8 +267,27 @@ class Lifecycle(RuleBasedStateMachine):
         self._states(processes, items)
         self._history(processes, items, events)
         self._callbacks(processes, outbox)
-        busy = {p["id"] for p in phones if p["state"] == "busy"}
-        assert busy == {i["running_phone"] for i in items if i["running_phone"]}
+        self._operators(items, phones)
+        self._written_ahead(items)
+
+    def _operators(self, items: list[dict[str, Any]], phones: list[dict[str, Any]]) -> None:
+        running = {i["running_phone"] for i in items if i["running_phone"]}
+        assert {p["id"] for p in phones if p["state"] == "busy"} == running
+        assert {p["id"] for p in phones if p["wanted_state"]} <= running, "a wish outlived what it waited for"
+        assert not {p["id"] for p in phones if p["state"] in ("paused", "quarantined", "retired")} & running
+
+    def _written_ahead(self, items: list[dict[str, Any]]) -> None:
+        by_id = {i["id"]: i for i in items}
+        once: dict[tuple[str, int], int] = {}
+        for row in self._rows(sa.select(tables.actions)):
+            item, key = by_id[row["item_id"]], (row["item_id"], row["idx"])
+            if ActionKind(row["kind"]) in NOT_REPEATABLE:
+                assert once.setdefault(key, row["attempt"]) == row["attempt"], "started twice (R4)"
+            if row["status"] == "started":
+                assert item["running_phone"], "a started action was left behind (R4)"
+                assert item["attempt"] == row["attempt"]
+            elif row["status"] != "finished":
+                assert ItemState(item["state"]) in ITEM_FINAL, "went on after a failed or interrupted action (R4)"
 
     def _states(self, processes: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
         for row in [*processes, *items]:

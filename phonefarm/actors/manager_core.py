@@ -1,0 +1,102 @@
+"""What every desk of the manager stands on: the database, the others' ports, and how they are told things.
+
+Calls that change something run in tasks of their own (``_detached``): a caller that hangs up cancels its wait, not the
+work. News that does not arrive is caught up with: whoever missed it starts from a snapshot, and timers do the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
+from phonefarm.actors.waiters import Waiters
+from phonefarm.core.leases import LeaseTerms
+from phonefarm.errors import PhoneFarmError
+from phonefarm.models.clock import Clock, new_id, system_clock
+from phonefarm.store import progress, roster
+from phonefarm.store.database import Database
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManagerConfig:
+    """``run_id``: of this start of the farm; ``rescue_seconds``: how often expired leases and items are looked for;
+    ``retention_days``: how long a process is kept after it ended."""
+
+    db_url: str
+    artifact_dir: Path
+    run_id: int = 0
+    terms: LeaseTerms = field(default_factory=LeaseTerms)
+    rescue_seconds: float = 2.0
+    retention_days: float = 90.0
+    hosts: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+
+class ManagerCore:
+    """``on_stale`` ends the process when another manager has taken over."""
+
+    def __init__(
+        self,
+        config: ManagerConfig,
+        *,
+        router: RouterPort,
+        sender: SenderPort,
+        on_stale: Callable[[], None],
+        clock: Clock | None = None,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self._config = config
+        self._router = router
+        self._sender = sender
+        self._new_id = make_id
+        self._clock = clock
+        self._waiters = Waiters()
+        self._db = Database(config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def _now(self) -> int:
+        return (self._clock or system_clock)()
+
+    async def _follow(self, effects: progress.Effects) -> None:
+        if effects.waiting or effects.freed or effects.phones:
+            change = FarmChange(
+                waiting=tuple(effects.waiting), freed=tuple(effects.freed), phones=tuple(effects.phones)
+            )
+            await self._tell_router(change, effects.accounts)
+        if effects.callbacks:
+            self._tell(self._sender.kick())
+
+    async def _tell_router(self, change: FarmChange, account_ids: Sequence[str]) -> None:
+        if account_ids:
+            rows = await self._db.write(lambda tx: roster.account_rows(tx, list(account_ids)))
+            change = replace(change, accounts=tuple(rows))
+        self._tell(self._router.changed(change))
+
+    def _tell(self, message: Awaitable[None]) -> None:
+        self._background(_quietly(message))
+
+    def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _detached(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self._background(work))
+
+
+async def _quietly(message: Awaitable[None]) -> None:
+    """News that does not arrive is caught up with: the receiver starts from a snapshot, the timers do the rest."""
+    try:
+        await message
+    except PhoneFarmError as error:
+        log.warning("news not delivered: %s", error.message)

@@ -1,0 +1,106 @@
+"""The manager's desk for phones, accounts and the queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from phonefarm.actors.manager_core import ManagerCore
+from phonefarm.actors.ports import FarmChange
+from phonefarm.errors import NotFound
+from phonefarm.models.clock import rfc3339
+from phonefarm.models.process import AccountCommand, AccountPatch, OperateCommand
+from phonefarm.store import accounts, operations, roster, snapshot, views
+from phonefarm.store.cursor import decode, encode
+
+log = logging.getLogger(__name__)
+
+#: Queue items asked of the router at once when some of them may be another system's.
+_CHUNK = 1_000
+_TIMES = ("created_at", "ready_at", "next_attempt_at")
+
+
+class FarmDesk(ManagerCore):
+    """Part of ``ProcessManager``."""
+
+    async def list_phones(self) -> list[dict[str, Any]]:
+        return await self._db.read(views.phone_list)
+
+    async def get_phone(self, phone_id: str) -> dict[str, Any]:
+        found = await self._db.read(lambda c: views.phone_list(c, phone_id))
+        if not found:
+            raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
+        return found[0]
+
+    async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
+        """Do it; the phones it holds of now. Raises NotFound, Conflict ``operation_not_possible``."""
+        return await self._detached(self._operate(command))
+
+    async def _operate(self, command: OperateCommand) -> list[dict[str, Any]]:
+        hosts, groups = self._config.hosts, self._config.groups
+        effects = await self._db.write(lambda tx: operations.operate(tx, command, hosts=hosts, groups=groups))
+        what = f"{command.operation.value} of {command.scope.value} {command.name}"
+        log.info("%s by %s: %s", what, command.by or "somebody", command.reason)
+        for row in effects.phones:
+            log.info("phone %s is %s%s", row.phone_id, row.state, ", draining" if row.draining else "")
+        change = FarmChange(
+            phones=tuple(effects.phones), cancels=tuple(effects.cancels), checks=tuple(effects.checks)
+        )  # fmt: skip
+        self._tell(self._router.changed(change))
+        done = set(effects.done)
+        return [phone for phone in await self.list_phones() if phone["phone_id"] in done]
+
+    async def put_account(self, command: AccountCommand) -> dict[str, Any]:
+        row = await self._db.write(lambda tx: roster.put_account(tx, command))
+        self._tell(self._router.changed(FarmChange(accounts=(row,))))
+        return await self.get_account(command.account_id)
+
+    async def patch_account(self, patch: AccountPatch) -> dict[str, Any]:
+        """Change what was given. Raises NotFound, ValidationFailed ``authorization_required``."""
+        row = await self._db.write(lambda tx: accounts.patch_account(tx, patch))
+        self._tell(self._router.changed(FarmChange(accounts=(row,))))
+        return await self.get_account(patch.account_id)
+
+    async def get_account(self, account_id: str) -> dict[str, Any]:
+        found = await self._accounts(account_id)
+        if not found:
+            raise NotFound("unknown_account", f"unknown_account:{account_id}")
+        return found[0]
+
+    async def list_accounts(self) -> list[dict[str, Any]]:
+        return await self._accounts(None)
+
+    async def _accounts(self, account_id: str | None) -> list[dict[str, Any]]:
+        today = roster.day_of(self._now())
+        return await self._db.read(lambda c: views.account_list(c, today, account_id))
+
+    async def queue(self, *, limit: int = 50, cursor: str | None = None, system: str | None = None) -> dict[str, Any]:
+        """What waits, in claim order. With ``system``, items of other systems are left out; positions are the
+        farm's. Raises ValidationFailed for a bad cursor."""
+        filters = {"list": "queue", "system": system}
+        offset = decode(cursor, filters)[0] if cursor is not None else 0
+        shown: list[dict[str, Any]] = []
+        async for item in self._queue(offset, limit, system):
+            if len(shown) == limit:
+                last = shown[-1]
+                return {"items": shown, "next_cursor": encode(last["position"], last["queue_item_id"], filters)}
+            shown.append({**item, **{name: rfc3339(item[name]) for name in _TIMES}})
+        return {"items": shown, "next_cursor": None}
+
+    async def _queue(self, offset: int, limit: int, system: str | None) -> AsyncIterator[dict[str, Any]]:
+        """The queue from ``offset`` on, of ``system`` or of all, as the router tells it."""
+        size = limit + 1 if system is None else _CHUNK
+        while page := await self._router.queue(offset=offset, limit=size):
+            mine = await self._mine({item["process_id"] for item in page}, system)
+            for item in page:
+                if item["process_id"] in mine:
+                    yield item
+            if len(page) < size:
+                return
+            offset += len(page)
+
+    async def _mine(self, process_ids: set[str], system: str | None) -> set[str]:
+        if system is None:
+            return process_ids
+        return await self._db.read(lambda c: snapshot.of_system(c, process_ids, system))

@@ -1,0 +1,166 @@
+"""The manager's desk for processes: accepting, reading, waiting for news, cancelling, replaying.
+
+A submission: look the keys up, ask the router about what is new, commit, then tell the router and the callback sender.
+Nobody is told anything before it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from phonefarm.actors.manager_core import ManagerCore
+from phonefarm.actors.ports import FarmChange
+from phonefarm.core.planning import plan
+from phonefarm.errors import NotFound, RequestError, Unavailable
+from phonefarm.models.clock import rfc3339
+from phonefarm.models.process import (
+    ArtifactFile,
+    CancelAnswer,
+    CancelCommand,
+    ProcessQuery,
+    ReplayCommand,
+    ResolvedItem,
+    Submission,
+    SubmitOutcome,
+)
+from phonefarm.store import accept, cancel, lists, replay, views
+from phonefarm.store.artifacts import file_path
+
+T = TypeVar("T")
+
+
+class ProcessDesk(ManagerCore):
+    """Part of ``ProcessManager``. ``system``: the only one whose processes may be seen, None for all."""
+
+    # -- accepting --
+
+    async def submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]:
+        """Accept a batch; one answer each, after commit. Raises Unavailable for the whole batch."""
+        return await self._detached(self._submit_many(batch))
+
+    async def _submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]:
+        known = await self._db.read(lambda c: accept.find_keys(c, [s.key for s in batch]))
+        fresh = [s for s in batch if s.key not in known]
+        resolved = await self._resolve(fresh)
+        planned = [_planned(s, r) for s, r in zip(fresh, resolved, strict=True) if not isinstance(r, RequestError)]
+        answers: dict[int, SubmitOutcome] = {
+            id(s): r for s, r in zip(fresh, resolved, strict=True) if isinstance(r, RequestError)
+        }
+        if planned:
+            outcomes = await self._accept(planned)
+            answers.update({id(p.submission): o for p, o in zip(planned, outcomes, strict=True)})
+        return [answers.get(id(s)) or accept.answer_known(s, known[s.key]) for s in batch]
+
+    async def _accept(self, planned: Sequence[accept.Planned]) -> list[SubmitOutcome]:
+        outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, planned, self._new_id))
+        if waiting:
+            self._tell(self._router.changed(FarmChange(waiting=tuple(waiting))))
+            self._tell(self._sender.kick())
+        return outcomes
+
+    async def _resolve(self, fresh: Sequence[Submission]) -> list[Sequence[ResolvedItem] | RequestError]:
+        return await self._router.resolve([s.target for s in fresh]) if fresh else []
+
+    async def replay(self, command: ReplayCommand, *, system: str | None = None) -> SubmitOutcome:
+        """Run again what did not finish of a failed process (contract section 6)."""
+        return await self._detached(self._replay(command, system))
+
+    async def _replay(self, command: ReplayCommand, system: str | None) -> SubmitOutcome:
+        source = await self._db.read(lambda c: replay.load(c, command.source_id, system))
+        submission = replay.submission(command, source)
+        known = await self._db.read(lambda c: accept.find_keys(c, [submission.key]))
+        if submission.key in known:
+            return accept.answer_known(submission, known[submission.key])
+        replay.check(source)
+        for answer in await self._router.resolve(replay.targets(source)):
+            if isinstance(answer, RequestError):
+                return answer
+        (outcome,) = await self._accept([replay.planned(submission, source, plan)])
+        return outcome
+
+    # -- reading --
+
+    async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]:
+        view = await self._db.read(lambda c: views.process(c, process_id, system))
+        idle = [i["queue_item_id"] for i in view["items"] if i["status"] in ("queued", "retrying")]
+        if idle and not any(i["status"] == "executing" for i in view["items"]):
+            view["waiting"] = await self._waiting(idle)
+        return view
+
+    async def _waiting(self, item_ids: Sequence[str]) -> dict[str, Any] | None:
+        try:
+            reasons = await self._router.waiting_reasons(item_ids)
+        except Unavailable:
+            return None
+        for item_id in item_ids:
+            if item_id in reasons:
+                reason = dict(reasons[item_id])
+                return {**reason, "next_attempt_at": rfc3339(reason.get("next_attempt_at"))}
+        return None
+
+    async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
+        return await self._db.read(lambda c: lists.processes_page(c, query))
+
+    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
+        """Return once the public status has changed, the process is over, or after ``seconds``."""
+        first = await self._db.read(lambda c: views.status(c, process_id, system))
+
+        async def changed() -> bool:
+            now = await self._db.read(lambda c: views.status(c, process_id, system))
+            return now.over or now.status != first.status
+
+        await self._wait_until(process_id, changed, seconds)
+
+    async def process_events(
+        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+    ) -> dict[str, Any]:
+        page: dict[str, Any] = {}
+
+        async def some() -> bool:
+            page.update(await self._db.read(lambda c: views.process_events(c, process_id, after, limit, system)))
+            return bool(page["items"]) or page["over"]
+
+        await self._wait_until(process_id, some, seconds)
+        return page
+
+    async def _wait_until(self, process_id: str, holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Until ``holds``, asked at once and after every commit that touches the process; at most ``seconds``."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        with self._waiters.waiter(process_id) as news:
+            while not await holds() and (left := ends - loop.time()) > 0 and not self._stopping:
+                try:
+                    await asyncio.wait_for(news.wait(), left)
+                except TimeoutError:
+                    continue
+                news.clear()
+
+    async def artifact(self, process_id: str, name: str, *, system: str | None = None) -> ArtifactFile:
+        media_type = await self._db.read(lambda c: views.artifact_type(c, process_id, name, system))
+        path = file_path(self._config.artifact_dir, process_id, name)
+        try:
+            return ArtifactFile(media_type=media_type, data=await asyncio.to_thread(path.read_bytes))
+        except FileNotFoundError as error:
+            raise NotFound("unknown_artifact", f"unknown_artifact:{name}") from error
+
+    # -- cancelling --
+
+    async def cancel(self, command: CancelCommand, *, system: str | None = None) -> CancelAnswer:
+        if system is not None:
+            await self._db.read(lambda c: views.status(c, command.process_id, system))
+        return await self._detached(self._cancel(command))
+
+    async def _cancel(self, command: CancelCommand) -> CancelAnswer:
+        answer, effects = await self._db.write(lambda tx: cancel.cancel(tx, command, self._new_id))
+        if effects.orders or effects.gone:
+            self._tell(self._router.changed(FarmChange(gone=tuple(effects.gone), cancels=tuple(effects.orders))))
+        if effects.callbacks:
+            self._tell(self._sender.kick())
+        return answer
+
+
+def _planned(submission: Submission, items: Sequence[ResolvedItem]) -> accept.Planned:
+    length = len(plan(submission.capability, submission.inputs))
+    return accept.Planned(submission=submission, items=items, actions_total=length)

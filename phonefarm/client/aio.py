@@ -1,0 +1,271 @@
+"""The client for an event loop: the same operations as ``sync.Farm``, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from phonefarm.client import calls, wire
+from phonefarm.client.calls import Call, Json
+from phonefarm.client.errors import Unreachable, WaitTimeout
+from phonefarm.client.values import Accepted, Event, Page, Process
+from phonefarm.client.values import process as process_of
+
+T = TypeVar("T")
+#: Seconds that one long poll lasts.
+POLL_SECONDS = 30.0
+
+
+class AsyncFarm:
+    """A farm at ``url``, spoken to with ``key``. Use as an async context manager. Raises Refused and Unreachable.
+
+    A farm that says that it is away (503) or too busy (429) is asked again for ``patience`` seconds, as is one that
+    cannot be reached, if the call may be repeated. ``timeout``: seconds of one call. ``sleep`` takes seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float = 30.0,
+        patience: float = 60.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._patience = patience
+        self._sleep = sleep
+        headers = {"Authorization": f"Bearer {key}"}
+        try:
+            self._http = httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
+        except httpx.InvalidURL as error:
+            raise wire.unreachable(self.url, error) from error
+
+    async def __aenter__(self) -> AsyncFarm:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def submit(self, body: Json) -> Accepted:
+        """Send a request of ``POST /capability-requests/enqueue``. Safe to repeat by its ``request_id``."""
+        return await self._do(calls.submit(body))
+
+    async def submit_maintenance(self, body: Json) -> Accepted:
+        """Send a request of ``POST /maintenance/requests``. Safe to repeat."""
+        return await self._do(calls.submit_maintenance(body))
+
+    async def replay(self, process_id: str, *, request_id: str, requested_by: Json) -> Accepted:
+        """Run again what did not finish of a failed process. Safe to repeat."""
+        return await self._do(calls.replay(process_id, request_id=request_id, requested_by=requested_by))
+
+    async def poll(self, process_id: str, *, etag: str | None = None, wait: float | None = None) -> Process | None:
+        """The process, None if it is as ``etag`` says; ``wait``: seconds (0 to 60) for another status."""
+        return await self._do(calls.get(process_id, etag=etag, wait=wait))
+
+    async def processes_page(self, **filters: object) -> Page:
+        """One page of processes, newest first; filters as in ``GET /processes``."""
+        return await self._do(calls.processes(**filters))
+
+    async def cancel(
+        self,
+        process_id: str,
+        *,
+        reason: str,
+        requested_by: Json,
+        strategy: str = "soft_then_force",
+        force_after_seconds: float = 10.0,
+    ) -> dict[str, Any]:
+        """Cancel a process. Asking again is harmless."""
+        return await self._do(
+            calls.cancel(
+                process_id,
+                reason=reason,
+                requested_by=requested_by,
+                strategy=strategy,
+                force_after_seconds=force_after_seconds,
+            )
+        )
+
+    async def artifact(self, process_id: str, name: str) -> bytes:
+        """A screenshot or diagnostics."""
+        return await self._do(calls.artifact(process_id, name))
+
+    async def phones(self) -> list[dict[str, Any]]:
+        """All phones."""
+        return await self._do(calls.phones())
+
+    async def phone(self, phone_id: str) -> dict[str, Any]:
+        """One phone."""
+        return await self._do(calls.phone(phone_id))
+
+    async def operate(self, phone_id: str, operation: str, reason: str) -> dict[str, Any]:
+        """pause, resume, drain, quarantine, release or retire a phone; the phone as it then is."""
+        return await self._do(calls.operate(phone_id, operation, reason))
+
+    async def operate_host(self, host: str, operation: str, reason: str) -> list[dict[str, Any]]:
+        """drain or resume the phones of a host."""
+        return await self._do(calls.operate_many("hosts", host, operation, reason))
+
+    async def operate_group(self, group: str, operation: str, reason: str) -> list[dict[str, Any]]:
+        """drain or resume the phones of a group."""
+        return await self._do(calls.operate_many("groups", group, operation, reason))
+
+    async def screen(self, phone_id: str, *, width: int | None = None, media_type: str = "image/png") -> bytes:
+        """A phone's screen now."""
+        return await self._do(calls.screen(phone_id, width=width, media_type=media_type))
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        """All accounts."""
+        return await self._do(calls.accounts())
+
+    async def account(self, account_id: str) -> dict[str, Any]:
+        """One account."""
+        return await self._do(calls.account(account_id))
+
+    async def put_account(self, account_id: str, body: Json) -> dict[str, Any]:
+        """Create or replace an account."""
+        return await self._do(calls.put_account(account_id, body))
+
+    async def patch_account(self, account_id: str, body: Json) -> dict[str, Any]:
+        """Change parts of an account."""
+        return await self._do(calls.patch_account(account_id, body))
+
+    async def callbacks(self, **filters: object) -> Page:
+        """One page of callbacks, newest first; ``state``, ``limit``, ``cursor``."""
+        return await self._do(calls.callbacks(**filters))
+
+    async def redeliver(self, event_id: str) -> dict[str, Any]:
+        """Send a callback again."""
+        return await self._do(calls.redeliver(event_id))
+
+    async def queue(self, **filters: object) -> Page:
+        """One page of what waits, in claim order, with reasons."""
+        return await self._do(calls.queue(**filters))
+
+    async def capabilities(self) -> list[dict[str, Any]]:
+        """What can be asked for."""
+        return await self._do(calls.capabilities())
+
+    async def ready(self) -> dict[str, Any]:
+        """Whether the farm can take work. Raises Refused (503) if not."""
+        return await self._do(calls.ready())
+
+    async def keys(self) -> list[dict[str, Any]]:
+        """All API keys, without secrets."""
+        return await self._do(calls.keys())
+
+    async def create_key(self, name: str, scopes: list[str], system: str | None = None) -> dict[str, Any]:
+        """Make a key; the secret is in this answer only."""
+        return await self._do(calls.create_key(name, scopes, system))
+
+    async def revoke_key(self, name: str) -> dict[str, Any]:
+        """End a key."""
+        return await self._do(calls.revoke_key(name))
+
+    # -- more than one call --
+
+    async def get(self, process_id: str) -> Process:
+        """The process as it stands."""
+        found = await self.poll(process_id)
+        assert found is not None, "without an ETag there is always an answer"
+        return found
+
+    async def wait(self, process_id: str, timeout: float | None = None) -> Process:
+        """The process once it has ended. Raises WaitTimeout after ``timeout`` seconds."""
+        return await self.follow(process_id, lambda _process: None, timeout)
+
+    async def follow(
+        self, process_id: str, seen: Callable[[Process], None], timeout: float | None = None, poll: float = POLL_SECONDS
+    ) -> Process:
+        """As ``wait``; ``seen`` is called with every change that a poll shows, at the latest every ``poll`` seconds."""
+        ends = None if timeout is None else time.monotonic() + timeout
+        last = await self.get(process_id)
+        seen(last)
+        while not last.ended:
+            left = poll if ends is None else min(poll, ends - time.monotonic())
+            if left <= 0:
+                raise WaitTimeout(f"process {process_id} is still {last.status}")
+            found = await self.poll(process_id, etag=last.etag, wait=round(left, 1))
+            if found is not None:
+                last, before = found, last
+                if last.raw != before.raw:
+                    seen(last)
+        return last
+
+    async def processes(self, **filters: object) -> AsyncIterator[Process]:
+        """Every process that the filters let through, newest first, page by page."""
+        page = await self.processes_page(**filters)
+        while True:
+            for body in page.items:
+                yield process_of(body)
+            if page.next_cursor is None:
+                return
+            page = await self.processes_page(**{**filters, "cursor": page.next_cursor})
+
+    async def events(self, process_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """The history, live until the process has ended; a lost connection is taken up again where it broke."""
+        frames, path_and_headers = wire.Frames(last=after), calls.event_stream
+        waited = 0.0
+        while True:
+            path, headers = path_and_headers(process_id, frames.last)
+            before = frames.last
+            try:
+                async with self._http.stream(
+                    "GET", path, headers=headers, timeout=self._timeout + POLL_SECONDS
+                ) as response:
+                    if response.status_code == 204:
+                        return
+                    if response.status_code not in wire.AWAY:
+                        if response.status_code >= 400:
+                            await response.aread()
+                        wire.check(response)
+                        async for line in response.aiter_lines():
+                            for event in frames.feed(line):
+                                yield event
+            except httpx.HTTPError as error:
+                if waited >= self._patience:
+                    raise wire.unreachable(self.url, error) from error
+            frames.broken_off()
+            if frames.last > before:
+                waited = 0.0
+                continue
+            if waited >= self._patience:
+                raise Unreachable(f"{self.url} does not stream the events of {process_id}")
+            await self._sleep(wire.PAUSE_SECONDS)
+            waited += wire.PAUSE_SECONDS
+
+    # -- sending --
+
+    async def _do(self, call: Call[T]) -> T:
+        waited = 0.0
+        while True:
+            pause = wire.PAUSE_SECONDS
+            try:
+                response = await self._http.request(call.method, call.path, **wire.request_options(call, self._timeout))
+            except httpx.HTTPError as error:
+                if not call.repeatable or waited >= self._reconnect_patience(error):
+                    raise wire.unreachable(self.url, error) from error
+            else:
+                if not call.repeatable or response.status_code not in wire.AWAY or waited >= self._patience:
+                    value: T = wire.parsed(call, wire.answer_of(response, self.url), self.url)
+                    return value
+                pause = wire.pause_of(response)
+            await self._sleep(pause)
+            waited += pause
+
+    def _reconnect_patience(self, error: Exception) -> float:
+        """Nobody there at all is said at once; a connection that broke is tried again for a while."""
+        return 0.0 if isinstance(error, httpx.ConnectError) else self._patience
