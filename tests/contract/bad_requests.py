@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 
 from tests.contract.bad_bodies import bad_bodies
+from tests.contract.bad_routes import bad_routes
 from tests.contract.base import (
     BOUND_KEY,
     BOUND_SYSTEM,
@@ -186,6 +187,7 @@ def _other_routes(make: Maker) -> Iterator[BadRequest]:
     yield get("callback state", "/callbacks?state=lost", 422, "invalid_choice")
     yield from _cancels(make)
     yield from _accounts(make)
+    yield from bad_routes(make)
 
 
 def _cancels(make: Maker) -> Iterator[BadRequest]:

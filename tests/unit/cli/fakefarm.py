@@ -65,6 +65,7 @@ def _handler(farm: FakeFarm) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         do_GET = _serve
+        do_DELETE = _serve
         do_POST = _serve
 
         def log_message(self, *_: Any) -> None:
