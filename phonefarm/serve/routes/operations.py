@@ -82,7 +82,7 @@ def _endpoint(scope: OperationScope, operation: Operation) -> Endpoint:
         },
         problems={
             404: {unknown: more.problem(404, "Not found", unknown, f"{unknown}:nobody")},
-            409: {"not_possible": more.NOT_POSSIBLE},
+            **({409: {"not_possible": more.NOT_POSSIBLE}} if one else {}),
             413: {},
             415: {},
             422: {},
