@@ -25,6 +25,7 @@
     +-- ActionError                     an action could not reach its goal on a working phone
     |   +-- UnexpectedScreen            not the screen the action needs, and recovery did not help
     |   +-- AppMissing                  the app of the profile is not installed
+    |   +-- ActionTimedOut              not done in its time, and how far it came is not known
     |   +-- NotSupported                this Android, or this app's profile, has no way to do it
     |   +-- ApkMissing                  no such file in the farm's folder of APKs
     |   +-- InstallRefused              the file is not the one asked for, or Android refused it
@@ -237,6 +238,13 @@ class AppMissing(ActionError):
     code = "app_missing"
     next_step = "install the app of the profile on this phone"
     retryable = False
+
+
+class ActionTimedOut(ActionError):
+    """Its time is over, and nobody can say how far it came."""
+
+    code = "action_timed_out"
+    next_step = "look at the phone and at the screenshot kept with the item; an app may be slow or hang"
 
 
 class NotSupported(ActionError):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from phonefarm.errors import ActionError, CommandFailed, DeviceLost, PhoneFarmError, SessionStopped
+from phonefarm.errors import ActionError, ActionTimedOut, CommandFailed, DeviceLost, PhoneFarmError, SessionStopped
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 
@@ -172,7 +172,8 @@ class Session:
 
     def _failed(self, error: PhoneFarmError, *, definite: bool | None = None) -> Entry:
         """``definite``: whether the phone answered; by default what the kind of the error says."""
-        answered = isinstance(error, ActionError | CommandFailed) if definite is None else definite
+        answered = isinstance(error, ActionError | CommandFailed) and not isinstance(error, ActionTimedOut)
+        answered = answered if definite is None else definite
         info = ErrorInfo(
             code=error.code,
             message=error.message,

@@ -20,7 +20,7 @@ from phonefarm.devices.ports import Pause, Shell, StopSignal
 from phonefarm.devices.profiles import Swipe
 from phonefarm.devices.screen import Node, Screen
 from phonefarm.devices.shell import ShellResult
-from phonefarm.errors import ActionError, BadScreen, CommandFailed, OutputTruncated
+from phonefarm.errors import ActionTimedOut, BadScreen, CommandFailed, OutputTruncated
 
 DUMP_FILE = "/sdcard/phonefarm_dump.xml"
 DUMP: tuple[tuple[str, ...], ...] = (
@@ -47,10 +47,10 @@ class Budget:
         self._text = f"{what} did not get done within {seconds:g} s"
 
     def left(self) -> float:
-        """Seconds left. Raises ActionError once there are none."""
+        """Seconds left. Raises ActionTimedOut once there are none."""
         left = self._ends - self._clock()
         if left <= 0:
-            raise ActionError(self._text)
+            raise ActionTimedOut(self._text)
         return left
 
 

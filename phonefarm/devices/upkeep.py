@@ -25,7 +25,7 @@ from phonefarm.devices.ports import Shell, StopSignal
 from phonefarm.devices.probe import parse_df, probe
 from phonefarm.devices.profiles import load_profile
 from phonefarm.devices.shell import DeviceCancelled
-from phonefarm.errors import ActionError, DeviceError, DeviceTimeout, NotSupported
+from phonefarm.errors import ActionError, ActionTimedOut, DeviceError, DeviceTimeout, NotSupported
 from phonefarm.models.action import ActionKind, ActionResult, Artifact
 
 #: Seconds each step may take.
@@ -185,7 +185,7 @@ class Upkeep:
         self._away(lambda: self._hands.run(("reboot",)))
         try:
             after = self._next_boot(before)
-        except ActionError as late:
+        except ActionTimedOut as late:
             raise DeviceTimeout(f"the phone did not come back after its reboot: {late.message}") from late
         return ActionResult(output={"boot_id_before": before, "boot_id_after": after})
 

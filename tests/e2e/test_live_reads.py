@@ -181,7 +181,8 @@ def test_an_account_at_its_daily_limit_waits_and_says_until_when(here: Farm) -> 
 
 
 def test_keys_have_scopes_and_end_when_revoked(here: Farm) -> None:
-    made = here.client.post("/keys", json={"name": "ci", "scopes": ["submit", "read"], "system": "ci"})
+    name = f"ci-{time.time_ns()}"
+    made = here.client.post("/keys", json={"name": name, "scopes": ["submit", "read"], "system": "ci"})
     assert made.status_code == 201, made.text
     ours = {"Authorization": f"Bearer {made.json()['secret']}"}
     body = request({"routing": "queue"})
@@ -199,7 +200,7 @@ def test_keys_have_scopes_and_end_when_revoked(here: Farm) -> None:
     here.wait_process(process_id, "completed")
     here.wait_process(others, "completed")
     assert made.json()["secret"] not in here.client.get("/keys").text
-    assert here.client.delete("/keys/ci").status_code == 200
+    assert here.client.delete(f"/keys/{name}").status_code == 200
     until(lambda: here.client.get("/phones", headers=ours).status_code == 401, "the revoked key ends")
 
 

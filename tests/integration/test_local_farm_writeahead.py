@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from phonefarm.core.leases import LeaseTerms
-from phonefarm.errors import CommandFailed, DeviceLost, PhoneFarmError
+from phonefarm.errors import ActionTimedOut, CommandFailed, DeviceLost, PhoneFarmError
 from phonefarm.models.action import ActionKind
 from phonefarm.models.process import CancelCommand, Submission
 from phonefarm.models.states import CancelStrategy
@@ -88,7 +88,11 @@ async def test_an_actor_that_dies_in_the_middle_ends_the_item(db_url: str, tmp_p
 
 @pytest.mark.parametrize(
     ("error", "code", "status"),
-    [(CommandFailed("refused"), "command_failed", "failed"), (DeviceLost("gone"), "interrupted", "interrupted")],
+    [
+        (CommandFailed("refused"), "command_failed", "failed"),
+        (DeviceLost("gone"), "interrupted", "interrupted"),
+        (ActionTimedOut("its time was over"), "interrupted", "interrupted"),
+    ],
 )
 async def test_a_failure_is_not_tried_again(
     db_url: str, tmp_path: Path, error: PhoneFarmError, code: str, status: str

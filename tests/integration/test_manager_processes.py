@@ -10,8 +10,18 @@ import pytest
 
 from phonefarm.errors import AppMissing, Conflict, NotFound, ValidationFailed
 from phonefarm.models.clock import new_id
-from phonefarm.models.process import Accepted, CancelCommand, Options, ProcessQuery, ReplayCommand, Target
-from phonefarm.models.states import PublicStatus, Routing
+from phonefarm.models.process import (
+    Accepted,
+    CancelCommand,
+    OperateCommand,
+    Operation,
+    OperationScope,
+    Options,
+    ProcessQuery,
+    ReplayCommand,
+    Target,
+)
+from phonefarm.models.states import Capability, PublicStatus, Routing
 from tests.farmtools import LocalFarm, local_farm, submission
 
 pytestmark = pytest.mark.timeout(90)
@@ -219,6 +229,33 @@ async def test_both_ways_to_create_a_process_share_keys_under_races(db_url: str,
         assert isinstance(again, Accepted)
         assert again.duplicate
         assert len(await ids(farm)) == 1
+
+
+async def test_a_duplicate_answers_for_a_phone_that_was_retired_since(db_url: str, tmp_path: Path) -> None:
+    """Whichever route made the first, and after a restart; a new request for that phone is refused."""
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        target = Target(routing=Routing.QUEUE, phone_id="P1")
+        upkeep = {
+            "capability": Capability.MAINTENANCE,
+            "inputs": {"steps": [{"action": "health_check", "params": {}}], "metadata": {}},
+        }
+        first = [submission(target, request_id="a"), submission(target, request_id="b", **upkeep)]
+        await farm.manager.submit_many(first)
+        for order in first:
+            await farm.status_of(order.process_id, "completed")
+        retire = OperateCommand(
+            scope=OperationScope.PHONE, name="P1", operation=Operation.RETIRE, reason="old", by="test"
+        )
+        await farm.manager.operate(retire)
+        await farm.restart_manager()
+        again = [submission(target, request_id="a"), submission(target, request_id="b", **upkeep)]
+        for answer, order in zip(await farm.manager.submit_many(again), first, strict=True):
+            assert isinstance(answer, Accepted)
+            assert (answer.duplicate, answer.process_id) == (True, order.process_id)
+        (refused,) = await farm.manager.submit_many([submission(target)])
+        assert isinstance(refused, Conflict)
+        assert refused.problem_code == "phone_retired"
 
 
 async def test_processes_are_forgotten_after_their_time_and_their_keys_with_them(db_url: str, tmp_path: Path) -> None:
