@@ -11,7 +11,7 @@ from typing import Any
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.errors import ConfigError
-from phonefarm.settings import HostSettings, Settings, read_farm_file
+from phonefarm.settings import HostSettings, Settings, read_farm_file, read_judge
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -71,6 +71,7 @@ def settings(
         "adb_port": adb_port,
         "api_key": state.api_key(),
         "webhook_secret": state.webhook_secret(),
+        "judge": read_judge(),
     }
     return Settings(**values, run_id=secrets.randbits(62))
 

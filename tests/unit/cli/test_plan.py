@@ -110,3 +110,21 @@ def test_the_directory_for_sockets_is_short_and_private(monkeypatch: pytest.Monk
         assert len(os.fsencode(longest)) <= 100
     finally:
         made_dir.rmdir()
+
+
+def test_the_judge_s_endpoint_comes_from_the_environment(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "MODEL", "KEY"):
+        monkeypatch.delenv(f"PHONEFARM_JUDGE_{name}", raising=False)
+    assert made(state, UpOptions(), {}).judge is None
+    monkeypatch.setenv("PHONEFARM_JUDGE_URL", "http://127.0.0.1:8080/v1")
+    with pytest.raises(ConfigError, match="PHONEFARM_JUDGE_MODEL"):
+        made(state, UpOptions(), {})
+    monkeypatch.setenv("PHONEFARM_JUDGE_MODEL", "tiny")
+    monkeypatch.setenv("PHONEFARM_JUDGE_KEY", "secret")
+    judge = made(state, UpOptions(), {}).judge
+    assert judge is not None
+    assert (judge.url, judge.model, judge.key) == ("http://127.0.0.1:8080/v1", "tiny", "secret")
+    assert "secret" not in repr(judge)
+    monkeypatch.setenv("PHONEFARM_JUDGE_URL", "127.0.0.1:8080")
+    with pytest.raises(ConfigError, match="http"):
+        made(state, UpOptions(), {})
