@@ -53,6 +53,8 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
         for verb, path, operation in operations:
             if operation["tags"][0] == tag:
                 yield from _operation(verb, path, operation)
+    yield from _codes("Codes of problems", document["x-codes"])
+    yield from _codes("Codes of a process's error", document["x-process-error-codes"])
     yield from _schemas(document["components"]["schemas"])
     yield "</html>"
 
@@ -129,6 +131,13 @@ def _content(title: str, content: Mapping[str, Any]) -> Iterator[str]:
         yield f"<div class=small>{escape(title)} <code>{escape(media_type)}</code>{link}</div>"
         for name, example in body.get("examples", {}).items():
             yield _folded(f"Example: {name}", example["value"])
+
+
+def _codes(title: str, table: Mapping[str, str]) -> Iterator[str]:
+    yield f"<h2>{escape(title)}</h2><table>"
+    for code, text in table.items():
+        yield f"<tr><td><code>{escape(code)}</code><td>{escape(text)}"
+    yield "</table>"
 
 
 def _schemas(schemas: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from phonefarm.serve import examples
+from phonefarm.serve import codes, examples
 from phonefarm.serve.endpoint import JSON, Answer, Endpoint, Query
 from phonefarm.serve.problems import MEDIA_TYPE
 from phonefarm.serve.schemas import Problem
@@ -55,6 +55,8 @@ def complete(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> dict[st
         "schemas": _schemas(endpoints),
         "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
     }
+    document["x-codes"] = dict(codes.PROBLEMS)
+    document["x-process-error-codes"] = codes.process_errors()
     return document
 
 

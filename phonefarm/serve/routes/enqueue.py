@@ -13,7 +13,7 @@ from phonefarm.serve import examples_more as more
 from phonefarm.serve.admission import admit, admit_maintenance
 from phonefarm.serve.auth import Scope
 from phonefarm.serve.body import read_json
-from phonefarm.serve.desk import desk_of, key_of
+from phonefarm.serve.desk import desk_of, key_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
 from phonefarm.serve.problems import json_response
 from phonefarm.serve.schemas import AcceptedShape, DuplicateShape
@@ -23,6 +23,7 @@ async def enqueue(request: Request) -> Response:
     desk = desk_of(request)
     body = await read_json(request, desk.max_body)
     key_of(request).require_system(body)
+    query_of(request)
     submission = admit(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
     return accepted_response(await desk.intake.submit(submission))
 
@@ -31,6 +32,7 @@ async def request_maintenance(request: Request) -> Response:
     desk = desk_of(request)
     body = await read_json(request, desk.max_body)
     key_of(request).require_system(body)
+    query_of(request)
     submission = admit_maintenance(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
     return accepted_response(await desk.intake.submit(submission))
 

@@ -82,11 +82,7 @@ async def test_with_every_scope_but_the_right_one(endpoint: Endpoint) -> None:
     assert answer.json()["detail"] == f"missing_scope:{endpoint.scope}"
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [e for e in CLOSED if e.path not in ("/capability-requests/enqueue", "/maintenance/requests")],
-    ids=title,
-)
+@pytest.mark.parametrize("endpoint", CLOSED, ids=title)
 async def test_a_parameter_it_does_not_know(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
     is_problem(await send(client, endpoint, params={"nonsense": "1"}), 422, "unknown_field")
 
