@@ -103,13 +103,15 @@ class ProcessDesk(ManagerCore):
     async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
         return await self._db.read(lambda c: lists.processes_page(c, query))
 
-    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
-        """Return once the public status has changed, the process is over, or after ``seconds``."""
-        first = await self._db.read(lambda c: views.status(c, process_id, system))
+    async def await_status(
+        self, process_id: str, *, seconds: float, known: str | None = None, system: str | None = None
+    ) -> None:
+        """Return once the public status is another than ``known``, the process is over, or after ``seconds``."""
+        first = known or (await self._db.read(lambda c: views.status(c, process_id, system))).status.value
 
         async def changed() -> bool:
             now = await self._db.read(lambda c: views.status(c, process_id, system))
-            return now.over or now.status != first.status
+            return now.over or now.status.value != first
 
         await self._wait_until(process_id, changed, seconds)
 

@@ -45,8 +45,11 @@ class FarmPort(Protocol):
 
     async def submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]: ...
     async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]: ...
-    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
-        """Return once the public status is another than at the call, the process is over, or after ``seconds``."""
+    async def await_status(
+        self, process_id: str, *, seconds: float, known: str | None = None, system: str | None = None
+    ) -> None:
+        """Return once the public status is another than ``known`` (None: than at the call), the process is over, or
+        after ``seconds``."""
 
     async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
         """``{"items", "next_cursor"}``. Raises ValidationFailed for a cursor that this farm did not give."""

@@ -99,6 +99,8 @@ async def test_a_status_is_waited_for_by_news_not_by_a_timer(db_url: str, tmp_pa
         await asyncio.gather(*waits)
         assert len(farm.manager._waiters) == 0
         await farm.manager.await_status(process_id, seconds=3_600)  # over: at once
+        other = await submit(farm)
+        await farm.manager.await_status(other, seconds=3_600, known="executing")  # changed before the call: at once
         with pytest.raises(NotFound):
             await farm.manager.await_status(new_id(), seconds=3_600)
 

@@ -63,10 +63,11 @@ async def get_process(request: Request) -> Response:
     wait = seconds_of(query_of(request, "wait"), "wait", LONGEST_WAIT)
     desk, process_id, system = desk_of(request), process_id_of(request), key_of(request).system
     known = request.headers.get("if-none-match")
-    answer = _tagged(await desk.farm.get_process(process_id, system=system))
+    view = await desk.farm.get_process(process_id, system=system)
+    answer = _tagged(view)
     if wait and (known is None or _matches(known, answer)):
         with desk.waiting():
-            await desk.farm.await_status(process_id, seconds=wait, system=system)
+            await desk.farm.await_status(process_id, seconds=wait, known=str(view["status"]), system=system)
         answer = _tagged(await desk.farm.get_process(process_id, system=system))
     if known is not None and _matches(known, answer):
         return Response(status_code=304, headers={"ETag": answer.headers["etag"]})

@@ -128,7 +128,9 @@ class FakeFarm:
             "replay_of": found.replay_of,
         }
 
-    async def await_status(self, process_id: str, *, seconds: float, system: str | None = None) -> None:
+    async def await_status(
+        self, process_id: str, *, seconds: float, known: str | None = None, system: str | None = None
+    ) -> None:
         self._visible(process_id, system)
         self.waits.append(seconds)
         async with self.news:
