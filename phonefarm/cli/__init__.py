@@ -1,5 +1,5 @@
 """The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones | phone | queue |
-replay | keys``.
+capabilities | replay | keys``.
 
 Theory of operation
 -------------------

@@ -1,8 +1,9 @@
-"""Commands of operators: ``keys``, ``phone``, ``queue``, ``replay``."""
+"""Commands of operators: ``keys``, ``phone``, ``queue``, ``capabilities``, ``replay``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Put the commands into the program."""
     app.command(epilog="Example: phonefarm phone drain VP000001 --reason 'new battery'")(phone)
     app.command(epilog="Example: phonefarm queue")(queue)
+    app.command(epilog="Example: phonefarm capabilities --json")(capabilities)
     app.command(epilog="Example: phonefarm replay 0193580c-7a10-7c3e-8f5a-3b1f6a4f2f11 --request-id again-1")(replay)
     app.add_typer(keys_app, name="keys")
     keys_app.command("create", epilog="Example: phonefarm keys create ci --scope submit --scope read --system ci")(
@@ -115,6 +117,23 @@ def queue(
         for one in page.items
     ]
     Console().print(views.table("queue", ("position", "process", "phone", "priority", "waits for"), rows))
+
+
+def capabilities(
+    url: Url = None, key: Key = None, state_dir: StateDirOption = DEFAULT_DIR, as_json: Json = False
+) -> None:
+    """List what can be asked for, in which modes and by which routings; --json shows the inputs too."""
+    with open_client(url, state_dir, key) as client:
+        found = client.capabilities()
+    if as_json:
+        print_json({"items": found, "next_cursor": None})
+        return
+    rows = [(one["capability"], _supported(one["modes"]), _supported(one["routings"]), one["summary"]) for one in found]
+    Console().print(views.table("capabilities", ("capability", "modes", "routings", "what it does"), rows))
+
+
+def _supported(table: Mapping[str, Any]) -> str:
+    return " ".join(name for name, one in table.items() if one["supported"])
 
 
 def replay(

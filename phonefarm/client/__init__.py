@@ -12,7 +12,7 @@ Read ``calls`` first: every operation is a value there, and both clients only se
 from __future__ import annotations
 
 from phonefarm.client.aio import AsyncFarm
-from phonefarm.client.errors import BadSignature, Refused, Unreachable, WaitTimeout
+from phonefarm.client.errors import BadSignature, Refused, Unreachable, Unsendable, WaitTimeout
 from phonefarm.client.signatures import verify_signature
 from phonefarm.client.sync import Farm
 from phonefarm.client.values import ENDED, Accepted, Event, Page, Process
@@ -28,6 +28,7 @@ __all__ = [
     "Process",
     "Refused",
     "Unreachable",
+    "Unsendable",
     "WaitTimeout",
     "verify_signature",
 ]

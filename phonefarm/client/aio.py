@@ -24,8 +24,9 @@ POLL_SECONDS = 30.0
 class AsyncFarm:
     """A farm at ``url``, spoken to with ``key``. Use as an async context manager. Raises Refused and Unreachable.
 
-    A farm that says that it is away (503) or too busy (429) is asked again for ``patience`` seconds, as is one that
-    cannot be reached, if the call may be repeated. ``timeout``: seconds of one call. ``sleep`` takes seconds.
+    A farm that says that it is away (503) or too busy (429) is asked again for ``patience`` seconds, as is one whose
+    connection breaks, if the call may be repeated; one that refuses connections is told at once. ``timeout``: seconds
+    of one call, which count as patience. ``sleep`` takes seconds.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class AsyncFarm:
         self._timeout = timeout
         self._patience = patience
         self._sleep = sleep
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = wire.authorization(key)
         try:
             self._http = httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
         except httpx.InvalidURL as error:
@@ -184,7 +185,8 @@ class AsyncFarm:
         return found
 
     async def wait(self, process_id: str, timeout: float | None = None) -> Process:
-        """The process once it has ended. Raises WaitTimeout after ``timeout`` seconds."""
+        """The process once it has ended. Raises WaitTimeout after ``timeout`` seconds; a farm that is away by then is
+        told as what it is (Refused 503, Unreachable)."""
         return await self.follow(process_id, lambda _process: None, timeout)
 
     async def follow(
@@ -192,13 +194,16 @@ class AsyncFarm:
     ) -> Process:
         """As ``wait``; ``seen`` is called with every change that a poll shows, at the latest every ``poll`` seconds."""
         ends = None if timeout is None else time.monotonic() + timeout
-        last = await self.get(process_id)
+        first = await self._do(calls.get(process_id), timeout)
+        assert first is not None, "without an ETag there is always an answer"
+        last = first
         seen(last)
         while not last.ended:
             left = poll if ends is None else min(poll, ends - time.monotonic())
             if left <= 0:
                 raise WaitTimeout(f"process {process_id} is still {last.status}")
-            found = await self.poll(process_id, etag=last.etag, wait=round(left, 1))
+            within = None if ends is None else max(0.0, ends - time.monotonic())
+            found = await self._do(calls.get(process_id, etag=last.etag, wait=round(left, 1)), within)
             if found is not None:
                 last, before = found, last
                 if last.raw != before.raw:
@@ -221,19 +226,22 @@ class AsyncFarm:
         waited = 0.0
         while True:
             path, headers = path_and_headers(process_id, frames.last)
-            before = frames.last
+            before, pause = frames.last, wire.PAUSE_SECONDS
+            lines = wire.Lines()
             try:
                 async with self._http.stream(
                     "GET", path, headers=headers, timeout=self._timeout + POLL_SECONDS
                 ) as response:
                     if response.status_code == 204:
                         return
-                    if response.status_code not in wire.AWAY:
+                    if response.status_code in wire.AWAY:
+                        pause = wire.pause_of(response)
+                    else:
                         if response.status_code >= 400:
                             await response.aread()
                         wire.check(response)
-                        async for line in response.aiter_lines():
-                            for event in frames.feed(line):
+                        async for data in response.aiter_bytes():
+                            for event in frames.feed_all(lines.feed(data)):
                                 yield event
             except httpx.HTTPError as error:
                 if waited >= self._patience:
@@ -244,28 +252,32 @@ class AsyncFarm:
                 continue
             if waited >= self._patience:
                 raise Unreachable(f"{self.url} does not stream the events of {process_id}")
-            await self._sleep(wire.PAUSE_SECONDS)
-            waited += wire.PAUSE_SECONDS
+            await self._sleep(pause)
+            waited += pause
 
     # -- sending --
 
-    async def _do(self, call: Call[T]) -> T:
+    async def _do(self, call: Call[T], within: float | None = None) -> T:
+        """``within``: seconds of patience, if less than usual."""
+        patience = self._patience if within is None else min(self._patience, within)
         waited = 0.0
         while True:
-            pause = wire.PAUSE_SECONDS
+            pause, began = wire.PAUSE_SECONDS, time.monotonic()
             try:
                 response = await self._http.request(call.method, call.path, **wire.request_options(call, self._timeout))
             except httpx.HTTPError as error:
-                if not call.repeatable or waited >= self._reconnect_patience(error):
+                waited += time.monotonic() - began
+                if not call.repeatable or waited >= _reconnect_patience(error, patience):
                     raise wire.unreachable(self.url, error) from error
             else:
-                if not call.repeatable or response.status_code not in wire.AWAY or waited >= self._patience:
+                if not call.repeatable or response.status_code not in wire.AWAY or waited >= patience:
                     value: T = wire.parsed(call, wire.answer_of(response, self.url), self.url)
                     return value
                 pause = wire.pause_of(response)
             await self._sleep(pause)
             waited += pause
 
-    def _reconnect_patience(self, error: Exception) -> float:
-        """Nobody there at all is said at once; a connection that broke is tried again for a while."""
-        return 0.0 if isinstance(error, httpx.ConnectError) else self._patience
+
+def _reconnect_patience(error: Exception, patience: float) -> float:
+    """Nobody there at all is said at once; a connection that broke is tried again for a while."""
+    return 0.0 if isinstance(error, httpx.ConnectError) else patience

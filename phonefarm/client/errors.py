@@ -5,6 +5,7 @@
     PhoneFarmError
     +-- Refused         the farm answered with a problem document: status, code, detail, errors
     +-- Unreachable     nothing that is a farm answers at the URL
+    +-- Unsendable      the key or the body cannot be put into a request; nothing was sent
     +-- WaitTimeout     a process has not ended in the time its caller had
     +-- BadSignature    a callback was not signed with the secret, or too long ago
 """
@@ -29,7 +30,8 @@ class Refused(PhoneFarmError):
 
     @property
     def status(self) -> int:
-        return int(self.problem.get("status") or 0)
+        found = self.problem.get("status")
+        return found if isinstance(found, int) else 0
 
     @property
     def problem_code(self) -> str:
@@ -43,7 +45,7 @@ class Refused(PhoneFarmError):
     @property
     def errors(self) -> list[dict[str, Any]]:
         """With 422: every fault of the request, as ``{loc, code, msg}``."""
-        return list(self.problem.get("errors") or [])
+        return _faults(self.problem)
 
 
 class Unreachable(PhoneFarmError):
@@ -51,6 +53,13 @@ class Unreachable(PhoneFarmError):
 
     code: ClassVar[str] = "unreachable"
     next_step = "start a farm with: phonefarm up; or give the URL of a running one with --url"
+
+
+class Unsendable(PhoneFarmError):
+    """The key or the body cannot be put into a request, such as NaN in JSON; nothing was sent."""
+
+    code: ClassVar[str] = "unsendable"
+    next_step = "mend the key or the body, and send it again"
 
 
 class WaitTimeout(PhoneFarmError):
@@ -71,7 +80,13 @@ def _told(problem: Mapping[str, Any]) -> str:
     head = f"{problem.get('status', '')} {problem.get('title', 'refused')} ({problem.get('code', 'no code')})".strip()
     detail = problem.get("detail")
     lines = [head if detail in (None, problem.get("code")) else f"{head}: {detail}"]
-    for fault in problem.get("errors") or []:
-        place = ".".join(str(part) for part in fault.get("loc", ()))
+    for fault in _faults(problem):
+        place = ".".join(str(part) for part in fault.get("loc") or ())
         lines.append(f"  {place}: {fault.get('msg')} [{fault.get('code')}]")
     return "\n".join(lines)
+
+
+def _faults(problem: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The faults of a problem. What stands between us and the farm may answer with JSON of its own shape."""
+    found = problem.get("errors")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

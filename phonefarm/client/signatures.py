@@ -30,6 +30,9 @@ def verify_signature(
 
     ``body``: the raw bytes as they came. ``now``: Unix seconds, this machine's clock by default.
     """
+    if not secret:
+        raise BadSignature("there is no secret to check with, and without one anybody could sign")
+    key = _key(secret)
     given = {name.lower(): value for name, value in headers.items()}
     at = time.time() if now is None else now
     checked = 0
@@ -37,7 +40,7 @@ def verify_signature(
         _check_hex(secret, given, body, at, tolerance)
         checked += 1
     if "webhook-signature" in given:
-        _check_standard(secret, given, body, at, tolerance)
+        _check_standard(key, given, body, at, tolerance)
         checked += 1
     if not checked:
         raise BadSignature("the callback carries no signature")
@@ -50,10 +53,10 @@ def _check_hex(secret: str, given: Mapping[str, str], body: bytes, now: float, t
         raise BadSignature("X-PhoneFarm-Signature does not hold")
 
 
-def _check_standard(secret: str, given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
+def _check_standard(key: bytes, given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
     timestamp = _fresh(given.get("webhook-timestamp", ""), now, tolerance)
     signed = f"{given.get('webhook-id', '')}.{timestamp}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
+    expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     if not any([_same(expected, one) for one in given["webhook-signature"].split(" ")]):
         raise BadSignature("webhook-signature does not hold")
 
@@ -63,9 +66,12 @@ def _key(secret: str) -> bytes:
         return secret.encode()
     text = secret.removeprefix(_PREFIX)
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadSignature("the secret begins with whsec_ but is not base64 after it") from None
+    if not key:
+        raise BadSignature("the secret is empty after whsec_")
+    return key
 
 
 def _fresh(timestamp: str, now: float, tolerance: float) -> str:

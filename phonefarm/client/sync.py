@@ -23,8 +23,9 @@ POLL_SECONDS = 30.0
 class Farm:
     """A farm at ``url``, spoken to with ``key``. Use as a context manager. Raises Refused and Unreachable.
 
-    A farm that says that it is away (503) or too busy (429) is asked again for ``patience`` seconds, as is one that
-    cannot be reached, if the call may be repeated. ``timeout``: seconds of one call. ``sleep`` takes seconds.
+    A farm that says that it is away (503) or too busy (429) is asked again for ``patience`` seconds, as is one whose
+    connection breaks, if the call may be repeated; one that refuses connections is told at once. ``timeout``: seconds
+    of one call, which count as patience. ``sleep`` takes seconds.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Farm:
         self._timeout = timeout
         self._patience = patience
         self._sleep = sleep
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = wire.authorization(key)
         try:
             self._http = httpx.Client(base_url=self.url, headers=headers, trust_env=False)
         except httpx.InvalidURL as error:
@@ -181,7 +182,8 @@ class Farm:
         return found
 
     def wait(self, process_id: str, timeout: float | None = None) -> Process:
-        """The process once it has ended. Raises WaitTimeout after ``timeout`` seconds."""
+        """The process once it has ended. Raises WaitTimeout after ``timeout`` seconds; a farm that is away by then is
+        told as what it is (Refused 503, Unreachable)."""
         return self.follow(process_id, lambda _process: None, timeout)
 
     def follow(
@@ -189,13 +191,16 @@ class Farm:
     ) -> Process:
         """As ``wait``; ``seen`` is called with every change that a poll shows, at the latest every ``poll`` seconds."""
         ends = None if timeout is None else time.monotonic() + timeout
-        last = self.get(process_id)
+        first = self._do(calls.get(process_id), timeout)
+        assert first is not None, "without an ETag there is always an answer"
+        last = first
         seen(last)
         while not last.ended:
             left = poll if ends is None else min(poll, ends - time.monotonic())
             if left <= 0:
                 raise WaitTimeout(f"process {process_id} is still {last.status}")
-            found = self.poll(process_id, etag=last.etag, wait=round(left, 1))
+            within = None if ends is None else max(0.0, ends - time.monotonic())
+            found = self._do(calls.get(process_id, etag=last.etag, wait=round(left, 1)), within)
             if found is not None:
                 last, before = found, last
                 if last.raw != before.raw:
@@ -217,17 +222,20 @@ class Farm:
         waited = 0.0
         while True:
             path, headers = path_and_headers(process_id, frames.last)
-            before = frames.last
+            before, pause = frames.last, wire.PAUSE_SECONDS
+            lines = wire.Lines()
             try:
                 with self._http.stream("GET", path, headers=headers, timeout=self._timeout + POLL_SECONDS) as response:
                     if response.status_code == 204:
                         return
-                    if response.status_code not in wire.AWAY:
+                    if response.status_code in wire.AWAY:
+                        pause = wire.pause_of(response)
+                    else:
                         if response.status_code >= 400:
                             response.read()
                         wire.check(response)
-                        for line in response.iter_lines():
-                            yield from frames.feed(line)
+                        for data in response.iter_bytes():
+                            yield from frames.feed_all(lines.feed(data))
             except httpx.HTTPError as error:
                 if waited >= self._patience:
                     raise wire.unreachable(self.url, error) from error
@@ -237,28 +245,32 @@ class Farm:
                 continue
             if waited >= self._patience:
                 raise Unreachable(f"{self.url} does not stream the events of {process_id}")
-            self._sleep(wire.PAUSE_SECONDS)
-            waited += wire.PAUSE_SECONDS
+            self._sleep(pause)
+            waited += pause
 
     # -- sending --
 
-    def _do(self, call: Call[T]) -> T:
+    def _do(self, call: Call[T], within: float | None = None) -> T:
+        """``within``: seconds of patience, if less than usual."""
+        patience = self._patience if within is None else min(self._patience, within)
         waited = 0.0
         while True:
-            pause = wire.PAUSE_SECONDS
+            pause, began = wire.PAUSE_SECONDS, time.monotonic()
             try:
                 response = self._http.request(call.method, call.path, **wire.request_options(call, self._timeout))
             except httpx.HTTPError as error:
-                if not call.repeatable or waited >= self._reconnect_patience(error):
+                waited += time.monotonic() - began
+                if not call.repeatable or waited >= _reconnect_patience(error, patience):
                     raise wire.unreachable(self.url, error) from error
             else:
-                if not call.repeatable or response.status_code not in wire.AWAY or waited >= self._patience:
+                if not call.repeatable or response.status_code not in wire.AWAY or waited >= patience:
                     value: T = wire.parsed(call, wire.answer_of(response, self.url), self.url)
                     return value
                 pause = wire.pause_of(response)
             self._sleep(pause)
             waited += pause
 
-    def _reconnect_patience(self, error: Exception) -> float:
-        """Nobody there at all is said at once; a connection that broke is tried again for a while."""
-        return 0.0 if isinstance(error, httpx.ConnectError) else self._patience
+
+def _reconnect_patience(error: Exception, patience: float) -> float:
+    """Nobody there at all is said at once; a connection that broke is tried again for a while."""
+    return 0.0 if isinstance(error, httpx.ConnectError) else patience

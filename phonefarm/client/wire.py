@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 
 from phonefarm.client import values
 from phonefarm.client.calls import Answer, Call
-from phonefarm.client.errors import Refused, Unreachable
+from phonefarm.client.errors import Refused, Unreachable, Unsendable
 from phonefarm.client.values import Event
 
 #: Seconds to wait when a farm that is away does not say how long.
@@ -23,11 +24,26 @@ _MOST_LINE = 4 * 1024 * 1024
 
 
 def request_options(call: Call[Any], timeout: float) -> dict[str, Any]:
-    """Keyword arguments for httpx's ``request``."""
+    """Keyword arguments for httpx's ``request``. Raises Unsendable for a body that is no JSON."""
     options: dict[str, Any] = {"params": dict(call.query), "headers": dict(call.headers)}
     if call.body is not None:
-        options["json"] = call.body
+        options["content"] = _json(call.body)
+        options["headers"]["Content-Type"] = "application/json"
     return {**options, "timeout": timeout + call.slow}
+
+
+def _json(body: Any) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unsendable(f"the body is not JSON: {error}") from error
+
+
+def authorization(key: str) -> dict[str, str]:
+    """The header that every call bears. Raises Unsendable for a key that no header can hold, without showing it."""
+    if not key or not all("!" <= letter <= "~" for letter in key):
+        raise Unsendable("the key is empty, or has spaces or letters that no key has")
+    return {"Authorization": f"Bearer {key}"}
 
 
 def pause_of(response: httpx.Response) -> float:
@@ -42,6 +58,8 @@ def answer_of(response: httpx.Response, url: str) -> Answer:
     """Raises Refused for a problem, Unreachable for what no farm would say."""
     if response.status_code >= 400:
         raise Refused(problem_of(response))
+    if 300 <= response.status_code < 400 and response.status_code != 304:
+        raise Unreachable(f"{url} sends its callers elsewhere ({response.status_code}): give the farm's own URL")
     body = None
     if response.headers.get("content-type", "").startswith("application/json"):
         try:
@@ -63,18 +81,38 @@ def parsed(call: Call[Any], answer: Answer, url: str) -> Any:
 
 
 def problem_of(response: httpx.Response) -> dict[str, Any]:
-    """The problem document, or one made of the status."""
+    """The problem document, or one made of the status. ``status`` is always that of the answer."""
     try:
         problem = response.json()
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
         return {"status": response.status_code, "title": response.reason_phrase, "code": "no_problem_document"}
-    return problem
+    return {**problem, "status": response.status_code}
 
 
 def unreachable(url: str, error: Exception) -> Unreachable:
     return Unreachable(f"no farm answers at {url}: {error or type(error).__name__}")
+
+
+class Lines:
+    """Bytes of an event stream to its lines, which end with CR LF, CR or LF and nothing else.
+
+    Not ``httpx``'s iter_lines: that one ends lines at U+2028 and U+0085 too, which stand unescaped in JSON.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that these bytes complete."""
+        text = self._rest + self._decoder.decode(data)
+        held = "\r" if text.endswith("\r") else ""  # the LF of a CR LF may be still to come
+        text = text.removesuffix("\r") if held else text
+        *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = rest + held
+        return lines
 
 
 @dataclass(slots=True)
@@ -94,10 +132,18 @@ class Frames:
         if not self._data:
             return
         text, self._data = "\n".join(self._data), []
-        event = values.event(json.loads(text))
+        try:
+            event = values.event(json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreachable(f"an event is not as a farm's: {type(error).__name__}") from error
         if event.sequence > self.last:
             self.last = event.sequence
             yield event
+
+    def feed_all(self, lines: Iterable[str]) -> Iterator[Event]:
+        """As ``feed``, for several lines."""
+        for line in lines:
+            yield from self.feed(line)
 
     def broken_off(self) -> None:
         """The connection is gone; half an event is none."""

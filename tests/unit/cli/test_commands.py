@@ -196,6 +196,20 @@ def test_what_is_no_farm_is_told_and_not_a_crash(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_what_cannot_be_sent_is_told_and_not_a_crash(
+    farm: FakeFarm, state: StateDir, tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "nan.json"
+    file.write_text('{"priority": NaN}')
+    assert run(["submit", str(file), "--state-dir", str(state.path)]) == 1
+    assert "the body is not JSON" in capsys.readouterr().err
+    assert run(["phones", "--key", "schlüssel", "--state-dir", str(state.path)]) == 1
+    told = capsys.readouterr().err
+    assert "the key" in told
+    assert "schlüssel" not in told
+    assert farm.asked == []
+
+
 def test_down_without_a_farm_is_no_error(tmp_path: Path, state: StateDir, capsys: Capture) -> None:
     assert run(["down", "--state-dir", str(tmp_path / "nothing")]) == 0
     assert not (tmp_path / "nothing").exists()

@@ -67,6 +67,20 @@ def test_the_queue_says_why(farm: FakeFarm, tmp_path: Path, capsys: Capture) -> 
     assert "no_phone_online" in capsys.readouterr().out
 
 
+def test_capabilities_are_listed_with_what_they_support(farm: FakeFarm, tmp_path: Path, capsys: Capture) -> None:
+    yes, no = {"supported": True, "code": None}, {"supported": False, "code": "unsupported_mode:x:unattended"}
+    modes = {"manual": yes, "unattended": no}
+    item = {"capability": "maintenance", "modes": modes, "routings": {"queue": yes}, "summary": "upkeep"}
+    farm.answers["GET /capabilities"] = [(200, {"items": [item], "next_cursor": None})]
+    assert run(at(farm, tmp_path, "capabilities")) == 0
+    told = capsys.readouterr().out
+    assert "maintenance" in told
+    assert "manual" in told
+    assert "unattended" not in told
+    assert run(at(farm, tmp_path, "capabilities", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == [item]
+
+
 def test_a_replay_names_its_request(farm: FakeFarm, tmp_path: Path, capsys: Capture) -> None:
     farm.answers["POST /processes/p-1/replay"] = [(202, {"status": "accepted", "process_id": "p-2"})]
     assert run(at(farm, tmp_path, "replay", "p-1", "--request-id", "again")) == 0
@@ -76,7 +90,8 @@ def test_a_replay_names_its_request(farm: FakeFarm, tmp_path: Path, capsys: Capt
 
 
 @pytest.mark.parametrize(
-    "words", [["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["phone"], ["queue"], ["replay"]]
+    "words",
+    [["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["phone"], ["queue"], ["capabilities"], ["replay"]],
 )
 def test_every_command_has_an_example_and_json(words: list[str], capsys: Capture) -> None:
     assert run([*words, "--help"]) == 0

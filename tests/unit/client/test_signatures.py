@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -58,6 +60,14 @@ def test_what_does_not_hold(secret: str) -> None:
     ):
         with pytest.raises(BadSignature):
             verify_signature(wrong[0], wrong[1], wrong[2], now=wrong[3])
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_"])
+def test_without_a_secret_nothing_holds(secret: str) -> None:
+    """Else anybody could sign for a receiver whose secret was never set."""
+    forged = hmac.new(secret.encode(), f"{NOW}.".encode() + BODY, hashlib.sha256).hexdigest()
+    with pytest.raises(BadSignature, match="secret"):
+        verify_signature(secret, {"X-PhoneFarm-Timestamp": str(NOW), "X-PhoneFarm-Signature": forged}, BODY, now=NOW)
 
 
 @given(body=st.binary(max_size=200), secret=st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
