@@ -3,7 +3,8 @@
     .venv/bin/python scripts/enqueue_rate.py --url http://127.0.0.1:8000 --key-file .phonefarm/api_key
 
 Prints one JSON object: connections, requests, seconds, rate (accepted a second), latency p50 and p99 in ms. The items
-do not start (``not_before`` lies far ahead), so the phones do not disturb the figure.
+do not start (``not_before`` lies far ahead), so the phones do not disturb the figure. The callers are phonefarm's own
+client in this one process, so its cost is part of the figure.
 """
 
 from __future__ import annotations
@@ -15,49 +16,41 @@ import statistics
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+
+from phonefarm.client import AsyncFarm
 
 
-def body(run: str, number: int) -> bytes:
-    return json.dumps(
-        {
-            "request_id": f"rate-{run}-{number}",
-            "capability": "keyword_warmup",
-            "mode": "manual",
-            "target": {"routing": "queue"},
-            "inputs": {"keywords": ["sourdough"], "videos_per_keyword": 3},
-            "options": {"not_before": "2099-01-01T00:00:00Z"},
-            "callback": {"url": "http://127.0.0.1:9/nobody"},
-            "requested_by": {"system": "enqueue-rate"},
-        }
-    ).encode()
+def body(run: str, number: int) -> dict[str, Any]:
+    return {
+        "request_id": f"rate-{run}-{number}",
+        "capability": "keyword_warmup",
+        "mode": "manual",
+        "target": {"routing": "queue"},
+        "inputs": {"keywords": ["sourdough"], "videos_per_keyword": 3},
+        "options": {"not_before": "2099-01-01T00:00:00Z"},
+        "callback": {"url": "http://127.0.0.1:9/nobody"},
+        "requested_by": {"system": "enqueue-rate"},
+    }
 
 
-async def connection(host: str, port: int, key: str, run: str, numbers: list[int], took: list[float]) -> None:
-    reader, writer = await asyncio.open_connection(host, port)
-    head = f"POST /capability-requests/enqueue HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
-    head += "Content-Type: application/json\r\nContent-Length: "
-    for number in numbers:
-        sent = time.perf_counter()
-        payload = body(run, number)
-        writer.write(f"{head}{len(payload)}\r\n\r\n".encode() + payload)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        if not answer.startswith(b"HTTP/1.1 202"):
-            raise SystemExit(f"not accepted: {answer.decode()}")
-        length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
-        took.append(time.perf_counter() - sent)
-    writer.close()
+async def connection(url: str, key: str, run: str, numbers: list[int], took: list[float]) -> None:
+    """One caller: a request after the other over its own client. Any refusal ends the run."""
+    async with AsyncFarm(url, key, patience=0.0) as farm:
+        for number in numbers:
+            sent = time.perf_counter()
+            accepted = await farm.submit(body(run, number))
+            took.append(time.perf_counter() - sent)
+            if accepted.duplicate:
+                raise SystemExit(f"not new: {accepted.process_id}")
 
 
 async def measure(url: str, key: str, connections: int, requests: int) -> dict[str, float]:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 80
     took: list[float] = []
     run = uuid.uuid4().hex[:8]
     shares = [list(range(first, requests, connections)) for first in range(connections)]
     began = time.perf_counter()
-    await asyncio.gather(*(connection(host, port, key, run, share, took) for share in shares))
+    await asyncio.gather(*(connection(url, key, run, share, took) for share in shares))
     seconds = time.perf_counter() - began
     took.sort()
     return {
