@@ -62,4 +62,5 @@ def test_every_operation_with_a_body_has_an_example_and_every_answer_a_schema() 
     for endpoint in ENDPOINTS:
         assert endpoint.body is None or endpoint.body_examples, endpoint.path
         for status, answer in endpoint.answers.items():
-            assert answer.empty or answer.model or answer.media_type != "application/json" or status == 200
+            shapeless = endpoint.path == "/openapi.json" or answer.media_type != "application/json"
+            assert answer.empty or answer.model or shapeless, (endpoint.path, status)

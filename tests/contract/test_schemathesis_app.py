@@ -42,4 +42,4 @@ async def test_no_server_error_and_no_undocumented_answer(record_property: Calla
     record_property("schemathesis", found.summary)
     print(found.summary)
     assert len({operation for operation, _ in found.seen}) == len(ENDPOINTS) - len(spared)
-    assert found.cases >= len(found.seen)
+    assert found.cases > 500

@@ -34,8 +34,6 @@ def test_a_long_poll_returns_when_the_status_changes(here: Farm) -> None:
         seen.append(answer.json()["status"])
     assert seen[-1] == "completed"
     assert len(seen) <= 10
-    again = here.client.get(f"/processes/{process_id}", headers={"If-None-Match": etag})
-    assert again.status_code in (200, 304)
     until(
         lambda: (
             here.client.get(
@@ -204,7 +202,7 @@ def test_keys_have_scopes_and_end_when_revoked(here: Farm) -> None:
     until(lambda: here.client.get("/phones", headers=ours).status_code == 401, "the revoked key ends")
 
 
-def test_a_callback_that_died_is_redelivered(here: Farm) -> None:
+def test_a_callback_is_sent_again_when_asked(here: Farm) -> None:
     process_id = here.submit({"routing": "queue"})
     here.wait_process(process_id, "completed")
     found = [c for c in here.get("/callbacks?state=pending&limit=200")["items"] if c["process_id"] == process_id]
@@ -249,9 +247,10 @@ def test_the_client_does_a_whole_job(here: Farm) -> None:
         reader.start()
         done = farm.wait(accepted.process_id, timeout=120)
         assert done.status == "completed"
-        assert "process.completed" in [e.kind for e in farm.events(accepted.process_id)] or seen
         farm.cancel(accepted.process_id, reason="too late", requested_by={"system": "e2e"})
         reader.join(90)
+        assert seen[0] == "process.accepted"
+        assert "process.completed" in seen
 
 
 async def test_the_async_client_does_a_whole_job(here: Farm) -> None:

@@ -107,7 +107,8 @@ async def test_waiting_has_an_end(client: Client) -> None:
 async def test_events_stream_until_the_process_has_ended(client: Client, farm: FakeFarm) -> None:
     process_id = await submitted(client)
     reading = asyncio.create_task(client.all("events", process_id))
-    await asyncio.sleep(0)
+    while not farm.news._waiters:
+        await asyncio.sleep(0.005)
     await farm.end(process_id)
     events = await reading
     assert [(e.sequence, e.kind) for e in events] == [(1, "process.accepted"), (2, "process.cancelled")]
