@@ -152,7 +152,7 @@ def end_from_outside(state: StateDir) -> bool:
 
 
 def sim(
-    phones: Annotated[int, typer.Option(min=1, max=64, help="How many.")] = 1,
+    phones: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 1,
     port_base: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first phone; 0: any free.")] = 21000,
     profile: Profile = "typical",
     journal_dir: Annotated[Path | None, typer.Option(help="Directory for one journal a phone.")] = None,
@@ -160,12 +160,20 @@ def sim(
     first_number: Annotated[
         int | None, typer.Option(min=1, max=999_999, help="Serial number of the first; default: from its port.")
     ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="YAML file of what breaks when; see docs/virtual-phone.md.")
+    ] = None,
+    control_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port for JSON lines that break phones; 0: any free.")
+    ] = None,
+    auth: Annotated[bool, typer.Option("--auth", help="Hosts need a key that was accepted.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run virtual phones alone, for use with any adb, until Ctrl-C.
 
     Their serial numbers differ from those of `up --sim`, so they can be connected to a farm that has virtual phones.
     """
+    from phonefarm.vphone.faultplan import PlanError, read_plan
     from phonefarm.vphone.host import HostConfig, serve_phones
 
     def say(line: str) -> None:
@@ -174,6 +182,10 @@ def sim(
 
     if journal_dir is not None:
         journal_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        plan = read_plan(faults) if faults is not None else None
+    except (OSError, PlanError) as error:
+        raise ConfigError(f"{faults}: {error}") from error
     phones_config = HostConfig(
         phones=phones,
         port_base=port_base,
@@ -181,6 +193,9 @@ def sim(
         journal_dir=journal_dir,
         seed=seed,
         first_number=first_number or port_base or _FREE_NUMBERS + os.getpid() % _FREE_NUMBERS,
+        control_port=control_port,
+        auth_required=auth,
+        plan=plan,
     )
     try:
         asyncio.run(serve_phones(phones_config, say=say))
@@ -191,5 +206,7 @@ def sim(
 def _for_people(line: str) -> str:
     import json
 
-    phones = json.loads(line)["phones"]
-    return "".join(f"{phone['serialno']}  adb connect 127.0.0.1:{phone['port']}\n" for phone in phones)
+    event = json.loads(line)
+    control = f"control port: {event['control_port']}\n" if "control_port" in event else ""
+    phones = (f"{phone['serialno']}  adb connect 127.0.0.1:{phone['port']}\n" for phone in event["phones"])
+    return "".join(phones) + control

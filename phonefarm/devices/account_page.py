@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phonefarm.devices.handset import Argv, key, tap
+from phonefarm.devices.handset import Argv, erased, tap
 from phonefarm.devices.navigator import Navigator, Seen
 from phonefarm.devices.screen import Node
 from phonefarm.errors import NotSupported, UnexpectedScreen
 
 _NEEDED = ("profile_button", "edit_profile_button", "edit_save")
-#: Key presses a command may carry.
-_KEYS = 50
 _TRIES = 2
 
 
@@ -79,8 +77,4 @@ class AccountPage:
 
     def _emptied(self, box: Node) -> list[Argv]:
         """What puts the cursor at the end of the field and takes every character away."""
-        left, steps = len(box.text), [tap(box), key("KEYCODE_MOVE_END")]
-        while left > 0:
-            steps.append(("input", "keyevent", *["KEYCODE_DEL"] * min(left, _KEYS)))
-            left -= _KEYS
-        return steps
+        return [tap(box), *erased(len(box.text))]

@@ -35,6 +35,9 @@ TRIES = 4
 COMMAND_SECONDS = 20.0
 RETRY_SECONDS = 0.5
 
+#: Key presses a command may carry.
+_KEYS = 50
+
 Argv = Sequence[str]
 
 
@@ -119,6 +122,15 @@ def tap(node: Node) -> Argv:
 def key(name: str) -> Argv:
     """Press a key, such as ``KEYCODE_BACK``."""
     return ("input", "keyevent", name)
+
+
+def erased(characters: int) -> list[Argv]:
+    """Keys that take so many characters away, from the end of the field in focus."""
+    steps: list[Argv] = [key("KEYCODE_MOVE_END")]
+    while characters > 0:
+        steps.append(("input", "keyevent", *["KEYCODE_DEL"] * min(characters, _KEYS)))
+        characters -= _KEYS
+    return steps
 
 
 def swipe(move: Swipe, screen: Screen) -> Argv:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phonefarm.devices.handset import WAKE, Argv, Handset, key, swipe, tap
+from phonefarm.devices.handset import WAKE, Argv, Handset, erased, key, swipe, tap
 from phonefarm.devices.keyboard import ADB_KEYBOARD, plan_typing, previous_method, use_method
 from phonefarm.devices.profiles import Profile, Swipe
 from phonefarm.devices.ranks import Row
@@ -87,8 +87,12 @@ class Navigator:
 
     def shows_results_of(self, keyword: str, seen: Seen) -> bool:
         """Whether this is the results list of ``keyword``."""
+        if seen.place != "results":
+            return False
+        if (query := self.profile.facts.get("query")) is not None:
+            return query.value(seen.screen) == keyword
         box = self.element("search_box", seen.screen)
-        return seen.place == "results" and box is not None and box.text == keyword
+        return box is not None and box.text == keyword
 
     def rows(self, screen: Screen) -> list[Row]:
         """The results that are shown, top down."""
@@ -213,7 +217,7 @@ class Navigator:
             box = self.element("search_box", seen.screen)
             if box is None:
                 break
-            if box.text == text and self.element("search_clear", seen.screen):
+            if box.text == text and (attempt or self.element("search_clear", seen.screen)):
                 return seen
             seen = self.typed(text, self._emptied(seen, box), prefer_keyboard=attempt > 0)
         return self._checked(text, seen)
@@ -226,9 +230,11 @@ class Navigator:
         return seen
 
     def _emptied(self, seen: Seen, box: Node) -> list[Argv]:
-        """What empties and focuses the box."""
+        """What empties and focuses the box. Where the app has a button for that, an empty box does not show it."""
         clear = self.element("search_clear", seen.screen)
-        return [tap(clear), tap(box)] if clear else [tap(box)]
+        if clear is not None:
+            return [tap(clear), tap(box)]
+        return [tap(box)] if "search_clear" in self.profile.elements else [tap(box), *erased(len(box.text))]
 
     def typed(self, text: str, before: Sequence[Argv], *, prefer_keyboard: bool) -> Seen:
         """Do ``before``, which puts the cursor into an empty field, and type ``text`` there."""

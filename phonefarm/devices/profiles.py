@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,21 +39,40 @@ class Swipe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """A text on the screen; ``strip`` is a mark before each of its words that is not part of them."""
+    """A text on the screen, or a description of it (``attribute``).
+
+    It stands ``after`` some words and ``before`` others, which are not part of it. ``strip`` is a mark before each of
+    its words, ``separator`` what stands between them (None: blanks).
+    """
 
     read: Selector
+    attribute: str = "text"
+    after: str = ""
+    before: str = ""
     strip: str = ""
+    separator: str | None = None
 
     def value(self, screen: Screen) -> str:
-        """The text without its leading mark, "" when it is not shown."""
-        node = screen.find(self.read)
-        return node.text.strip().removeprefix(self.strip) if node else ""
+        """The text without what surrounds it and without its leading mark, "" when it is not shown."""
+        return self._whole(screen).removeprefix(self.strip)
 
     def words(self, screen: Screen) -> tuple[str, ...]:
         """The text as words without their marks."""
-        node = screen.find(self.read)
-        words = (word.removeprefix(self.strip) for word in (node.text.split() if node else ()))
+        words = (word.strip().removeprefix(self.strip) for word in self._whole(screen).split(self.separator))
         return tuple(word for word in words if word)
+
+    def _whole(self, screen: Screen) -> str:
+        node = screen.find(self.read)
+        if node is None:
+            return ""
+        text = (node.desc if self.attribute == "desc" else node.text).strip()
+        if not text.startswith(self.after):
+            return ""
+        text = text.removeprefix(self.after)
+        if self.before:
+            text, found, _ = text.rpartition(self.before)
+            return text.strip() if found else ""
+        return text.strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +158,15 @@ def _profile(body: Mapping[str, Any]) -> Profile:
     )
 
 
-def _selector(body: Mapping[str, Any], package: str) -> Selector:
+def _selector(body: Mapping[str, Any] | list[Mapping[str, Any]], package: str) -> Selector:
+    """One selector, or a list of them of which the first that finds anything counts."""
+    if isinstance(body, list):
+        chain = [_one_selector(one, package) for one in body]
+        return functools.reduce(lambda rest, one: replace(one, otherwise=rest), reversed(chain))
+    return _one_selector(body, package)
+
+
+def _one_selector(body: Mapping[str, Any], package: str) -> Selector:
     resource_id = body.get("id")
     if resource_id is not None and ":" not in resource_id:
         resource_id = f"{package}:id/{resource_id}"
@@ -148,14 +175,25 @@ def _selector(body: Mapping[str, Any], package: str) -> Selector:
         text=body.get("text"),
         text_contains=body.get("text_contains"),
         desc=body.get("desc"),
+        desc_contains=body.get("desc_contains"),
         cls=body.get("class"),
+        clickable=body.get("clickable"),
         within=_selector(body["within"], package) if "within" in body else None,
+        has=_selector(body["has"], package) if "has" in body else None,
+        beside=_selector(body["beside"], package) if "beside" in body else None,
         index=body.get("index"),
     )
 
 
 def _fact(body: Mapping[str, Any], package: str) -> Fact:
-    return Fact(read=_selector(body["read"], package), strip=body.get("strip", ""))
+    return Fact(
+        read=_selector(body["read"], package),
+        attribute=body.get("attribute", "text"),
+        after=body.get("after", ""),
+        before=body.get("before", ""),
+        strip=body.get("strip", ""),
+        separator=body.get("separator"),
+    )
 
 
 def _swipe(body: Mapping[str, Any]) -> Swipe:

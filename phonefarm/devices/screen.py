@@ -82,23 +82,33 @@ class Node:
 class Selector:
     """Which nodes: all that is given must hold.
 
-    ``within``: below a node that fits that selector. ``index``: only the n-th that is left, from 0.
+    ``within``: below a node that fits that selector. ``has``: somewhere above a node that fits. ``beside``: child of
+    the same parent as a node that fits. ``index``: only the n-th that is left, from 0. ``otherwise``: what to look for
+    where nothing fits.
     """
 
     resource_id: str | None = None
     text: str | None = None
     text_contains: str | None = None
     desc: str | None = None
+    desc_contains: str | None = None
     cls: str | None = None
+    clickable: bool | None = None
     within: Selector | None = None
+    has: Selector | None = None
+    beside: Selector | None = None
     index: int | None = None
+    otherwise: Selector | None = None
 
     def matches(self, node: Node) -> bool:
-        """Whether this one node fits, place and index aside."""
+        """Whether this one node fits, its place and neighbours aside."""
         wanted = ((self.resource_id, node.resource_id), (self.text, node.text), (self.desc, node.desc))
         if any(want is not None and want != got for want, got in (*wanted, (self.cls, node.cls))):
             return False
-        return self.text_contains is None or self.text_contains in node.text
+        if self.clickable is not None and self.clickable != ("clickable" in node.flags):
+            return False
+        parts = ((self.text_contains, node.text), (self.desc_contains, node.desc))
+        return all(part is None or part in whole for part, whole in parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,13 +145,36 @@ class Screen:
 
 def find_all(root: Node, selector: Selector) -> list[Node]:
     """All nodes below or at ``root`` that fit ``selector``, in document order."""
+    found = _fitting(root, selector)
+    if found or selector.otherwise is None:
+        return found
+    return find_all(root, selector.otherwise)
+
+
+def _fitting(root: Node, selector: Selector) -> list[Node]:
     if selector.within is None:
         found = [node for node in root.walk() if selector.matches(node)]
     else:
         found = _inside(find_all(root, selector.within), selector)
+    if (has := selector.has) is not None:
+        found = [node for node in found if any(find_all(child, has) for child in node.children)]
+    if selector.beside is not None:
+        near = _neighbours(root, {id(node) for node in find_all(root, selector.beside)})
+        found = [node for node in found if id(node) in near]
     if selector.index is None:
         return found
     return found[selector.index : selector.index + 1] if selector.index >= 0 else []
+
+
+def _neighbours(root: Node, marks: set[int]) -> set[int]:
+    """Ids of the nodes that share their parent with another one of ``marks``."""
+    near: set[int] = set()
+    for parent in root.walk():
+        inside = {id(child) for child in parent.children}
+        marked = inside & marks
+        if marked:
+            near |= inside - marked if len(marked) == 1 else inside
+    return near
 
 
 def _inside(containers: list[Node], selector: Selector) -> list[Node]:

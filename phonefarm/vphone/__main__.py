@@ -5,12 +5,18 @@ import asyncio
 import sys
 from pathlib import Path
 
+from phonefarm.vphone.faultplan import PlanError, read_plan
 from phonefarm.vphone.host import HostConfig, serve_phones
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run phones as the arguments say; 1 when they cannot start."""
     args = _parser().parse_args(argv)
+    try:
+        plan = read_plan(args.faults) if args.faults is not None else None
+    except (OSError, PlanError) as error:
+        sys.stderr.write(f"{args.faults}: {error}\n")
+        return 1
     config = HostConfig(
         phones=args.phones,
         host=args.host,
@@ -24,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         boot_seconds=args.boot_seconds,
         auth_required=args.auth,
         control_port=args.control_port,
+        plan=plan,
     )
     try:
         asyncio.run(serve_phones(config, ready_file=args.ready_file))
@@ -45,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="decides all content")
     parser.add_argument("--ready-file", type=Path, default=None, help="gets the ready line when all listen")
     parser.add_argument("--control-port", type=int, default=None, help="JSON-lines switches; 0 lets the system choose")
+    parser.add_argument("--faults", type=Path, default=None, help="YAML file of what breaks when")
     parser.add_argument("--reboot-down-seconds", type=float, default=1.0, help="time off the network in a reboot")
     parser.add_argument("--boot-seconds", type=float, default=0.5, help="time until sys.boot_completed after that")
     parser.add_argument("--auth", action="store_true", help="hosts need a key that was accepted (accept_keys)")

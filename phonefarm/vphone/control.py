@@ -30,10 +30,28 @@ ACTIONS: Mapping[str, Action] = {
     "set_fault": lambda phone, body: phone.android.faults.set(str(body["fault"]), body.get("value", True)),
     "set_cache": lambda phone, body: phone.android.caches.update({str(body["package"]): int(body["bytes"])}),
     "set_android": lambda phone, body: phone.android.properties.become(str(body["release"]), int(body["sdk"])),
+    "rotate": lambda phone, body: phone.android.rotate(int(body.get("quarter", 1))),
+    "crash": lambda phone, body: phone.android.crash(str(body.get("package", phone.android.front))),
+    "remove_package": lambda phone, body: phone.android.remove(str(body["package"])),
+    "restore_package": lambda phone, body: phone.android.restore(str(body["package"])),
+    "clear_faults": lambda phone, _: phone.android.faults.clear(),
     "state": lambda phone, _: phone.android.summary(),
 }
 """What can be done; ``set_battery`` takes level, temperature, plugged; ``set_fault`` takes fault and value;
-``set_cache`` package and bytes; ``set_android`` release and sdk."""
+``set_cache`` package and bytes; ``set_android`` release and sdk; ``rotate`` quarter (0 to 3); ``crash`` a package, the
+one in front if none; ``remove_package`` and ``restore_package`` a package that the phone came with."""
+
+UNDO: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "kill": lambda _: {"do": "revive"},
+    "hang": lambda _: {"do": "unhang"},
+    "offline": lambda _: {"do": "online"},
+    "require_auth": lambda _: {"do": "accept_keys"},
+    "set_fault": lambda body: {"do": "set_fault", "fault": body.get("fault", ""), "value": False},
+    "remove_package": lambda body: {"do": "restore_package", "package": body.get("package", "")},
+    "rotate": lambda _: {"do": "rotate", "quarter": 0},
+    "set_battery": lambda _: {"do": "set_battery", "level": 85, "temperature": 289, "plugged": True},
+}
+"""What takes an action back."""
 
 
 class ControlPort:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phonefarm.vphone.control import ControlPort
+from phonefarm.vphone.faultplan import Plan, carry_out
 from phonefarm.vphone.latency import Profile
 from phonefarm.vphone.phone import PhoneConfig, VPhone
 
@@ -33,6 +34,7 @@ class HostConfig:
     boot_seconds: float = 0.5
     auth_required: bool = False
     control_port: int | None = None
+    plan: Plan | None = None
 
     def phone(self, index: int) -> PhoneConfig:
         """Configuration of phone number ``index``, from 0."""
@@ -57,6 +59,7 @@ class VPhoneHost:
         made = [VPhone(config.phone(index)) for index in range(config.phones)]
         self.phones: dict[str, VPhone] = {phone.serialno: phone for phone in made}
         self._control: ControlPort | None = None
+        self._faults: asyncio.Task[None] | None = None
 
     @property
     def control_port(self) -> int | None:
@@ -74,9 +77,15 @@ class VPhoneHost:
         except OSError:
             await self.stop()
             raise
+        if self.config.plan is not None:
+            self._faults = asyncio.get_running_loop().create_task(carry_out(self.config.plan, self.phones, _complain))
 
     async def stop(self) -> None:
         """Stop every phone and end every command."""
+        if self._faults is not None:
+            self._faults.cancel()
+            await asyncio.gather(self._faults, return_exceptions=True)
+            self._faults = None
         if self._control is not None:
             await self._control.stop()
             self._control = None
@@ -122,6 +131,10 @@ async def serve_phones(
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -49,6 +49,7 @@ class Session:
 
     phone: Phone
     judge: Judge | None = None
+    app: str = "feed"
     stop: Stop = field(default_factory=Stop)
     waits: list[float] = field(default_factory=list)
     on_wait: Callable[[float], None] = lambda seconds: None
@@ -57,7 +58,7 @@ class Session:
         self.driver: Driver = self.phone.driver()
         self.executor = Executor(
             driver=self.driver,
-            profile=load_profile("feed"),
+            profile=load_profile(self.app),
             judge=self.judge,
             stop=self.stop,
             pause=self.pause,
@@ -72,7 +73,7 @@ class Session:
         self.stop.check()
 
     def do(self, kind: ActionKind, **params: object) -> ActionResult:
-        return self.executor.run(Action(index=0, kind=kind, params={"app": "feed", **params}))
+        return self.executor.run(Action(index=0, kind=kind, params={"app": self.app, **params}))
 
     def search(self, keyword: str) -> ActionResult:
         return self.do(ActionKind.SEARCH, keyword=keyword)

@@ -90,7 +90,7 @@ def display(android: Android, args: list[str]) -> str:
     return (
         "DISPLAY MANAGER (dumpsys display)\n"
         "  mViewports=[DisplayViewport{type=INTERNAL, valid=true, isActive=true, displayId=0, "
-        "uniqueId='local:4619827259835644672', physicalPort=0, orientation=0, "
+        f"uniqueId='local:4619827259835644672', physicalPort=0, orientation={android.rotation}, "
         f"logicalFrame=Rect(0, 0 - {width}, {height}), "
         f"physicalFrame=Rect(0, 0 - {width}, {height}), deviceWidth={width}, deviceHeight={height}}}]\n"
         f"  mGlobalDisplayState={'ON' if android.awake else 'OFF'}\n"

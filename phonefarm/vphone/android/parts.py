@@ -67,6 +67,14 @@ def built_in_packages() -> dict[str, Package]:
             label="Feed",
             colour="#e0245e",
         ),
+        Package(
+            name="org.phonefarm.reader",
+            activity=".BrowserActivity",
+            version_code=31,
+            version_name="3.1",
+            label="Reader",
+            colour="#1f5aa6",
+        ),
     ]
     return {package.name: package for package in made}
 

@@ -26,7 +26,7 @@ async def uiautomator(android: Android, call: Call) -> int:
         await call.err("ERROR: null root node returned by UiTestAutomationBridge.\n")
         return 0
     target = next((arg for arg in call.args[1:] if not arg.startswith("-")), DUMP)
-    xml = android.faults.text("xml") or to_xml(android.tree(), android.window_package())
+    xml = android.faults.text("xml") or to_xml(android.tree(), android.window_package(), android.rotation)
     if target in ("/dev/tty", "/dev/stdout"):
         await call.out(xml)
     else:

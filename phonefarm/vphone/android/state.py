@@ -23,7 +23,7 @@ from phonefarm.vphone.android.parts import (
     built_in_packages,
 )
 from phonefarm.vphone.android.properties import Properties
-from phonefarm.vphone.apps import feed, launcher
+from phonefarm.vphone.apps import feed, launcher, reader, settings
 from phonefarm.vphone.apps.app import SWIPE_PX, App
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, hit, scaled
 from phonefarm.vphone.apps.picture import Camera
@@ -91,6 +91,7 @@ class Android:
         self.profile: dict[str, str] = dict(feed.PROFILE)
         self.boot_id = ""
         self.properties = Properties(config.serialno, config.model, config.product)
+        self.rotation = 0
         self.size_override: tuple[int, int] | None = None
         self.density_override: int | None = None
         self._chance = random.Random(f"{config.serialno}|{config.seed}")
@@ -180,6 +181,15 @@ class Android:
             self.profile.clear()
             self.profile.update(feed.PROFILE)
 
+    def remove(self, package: str) -> None:
+        """An app is gone. Raises ``KeyError`` when it was not there."""
+        del self.packages[package]
+        self.stop_app(package)
+
+    def restore(self, package: str) -> None:
+        """An app that a new phone carries is back. Raises ``KeyError`` for another."""
+        self.packages[package] = built_in_packages()[package]
+
     def crash(self, package: str) -> None:
         """An app dies with an exception in the log."""
         task = self.tasks.get(package)
@@ -199,10 +209,17 @@ class Android:
         return f"{app.package}/{app.activity}"
 
     # -- screen ----------------------------------------------------------------------------------------------------
+    def rotate(self, quarter: int) -> None:
+        """Turn the phone by so many quarters. Raises ``ValueError`` outside 0 to 3."""
+        if quarter not in range(4):
+            raise ValueError(f"quarter {quarter} is not 0 to 3")
+        self.rotation = quarter
+
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.size_override or (WIDTH, HEIGHT)
+        """Width and height in pixels as the phone is held."""
+        width, height = self.size_override or (WIDTH, HEIGHT)
+        return (height, width) if self.rotation % 2 else (width, height)
 
     def tree(self) -> Node:
         """What is on the screen: the app in front, or what covers it."""
@@ -307,7 +324,15 @@ class Android:
 
     def _new_task(self, package: Package) -> Task:
         self._next_task += 1
-        app: App = launcher.PlainApp(package.name, package.activity)
+        return Task(app=self._app_of(package), number=self._next_task, pid=self._chance.randint(3000, 29999))
+
+    def _app_of(self, package: Package) -> App:
         if package.name == feed.PACKAGE:
-            app = feed.FeedApp(self.config.seed, self.profile)
-        return Task(app=app, number=self._next_task, pid=self._chance.randint(3000, 29999))
+            return feed.FeedApp(self.config.seed, self.profile)
+        if package.name == reader.PACKAGE:
+            return reader.ReaderApp(self.config.seed)
+        if package.name == settings.PACKAGE:
+            release = self.properties.get("ro.build.version.release", booted=True)
+            about = (("Model", self.config.model), ("Android version", release), ("Serial", self.config.serialno))
+            return settings.SettingsApp(self.settings, about)
+        return launcher.PlainApp(package.name, package.activity)

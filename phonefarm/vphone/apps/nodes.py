@@ -58,6 +58,8 @@ class Node:
     focusable: bool = False
     focused: bool = False
     scrollable: bool = False
+    checkable: bool = False
+    checked: bool = False
     children: "tuple[Node, ...]" = ()
     style: Style = field(default_factory=Style)
 
@@ -100,10 +102,10 @@ def scaled(node: Node, width: int, height: int) -> Node:
     return replace(node, bounds=bounds, style=style, children=tuple(scaled(c, width, height) for c in node.children))
 
 
-def to_xml(root: Node, package: str) -> str:
+def to_xml(root: Node, package: str, rotation: int = 0) -> str:
     """The dump of ``uiautomator``, in one line."""
     head = "<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>"
-    return f'{head}<hierarchy rotation="0">{_element(root, 0, package)}</hierarchy>'
+    return f'{head}<hierarchy rotation="{rotation}">{_element(root, 0, package)}</hierarchy>'
 
 
 def _element(node: Node, index: int, package: str) -> str:
@@ -115,8 +117,8 @@ def _element(node: Node, index: int, package: str) -> str:
         "class": node.cls,
         "package": package,
         "content-desc": node.desc,
-        "checkable": "false",
-        "checked": "false",
+        "checkable": _flag(node.checkable),
+        "checked": _flag(node.checked),
         "clickable": _flag(bool(node.action)),
         "enabled": "true",
         "focusable": _flag(node.focusable or bool(node.action)),

@@ -253,7 +253,7 @@ async def test_commands_answer_in_their_formats() -> None:
         "getprop nothing.here": "\n",
         "settings get system nope": "null\n",
         "settings put global a b; settings get global a; settings delete global a": "b\nDeleted 1 rows\n",
-        "pm list packages -3 | sort": "package:com.android.adbkeyboard\npackage:org.phonefarm.feed\n",
+        "pm list packages -3 | grep phonefarm": "package:org.phonefarm.feed\npackage:org.phonefarm.reader\n",
         "wm size; wm density": "Physical size: 1080x2400\nPhysical density: 420\n",
         "dumpsys battery | grep level": "  level: 85\n",
         "cmd package list packages feed": "package:org.phonefarm.feed\n",
