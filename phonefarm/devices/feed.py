@@ -13,7 +13,8 @@ from phonefarm.devices.handset import swipe
 from phonefarm.devices.navigator import SETTLE_SECONDS, SETTLE_TRIES, Navigator, Seen
 from phonefarm.errors import UnexpectedScreen
 
-_SWIPES = 2
+#: Swipes that may be tried, and those of them, with nothing in the way, that must change nothing at a feed's end.
+_SWIPES, _STILL = 8, 2
 
 
 class Feed:
@@ -38,13 +39,18 @@ class Feed:
         move = self._nav.profile.swipes.get("next_video")
         if move is None:
             raise UnexpectedScreen("the app's profile does not say how to get to the next video")
+        still = 0
         for _ in range(_SWIPES):
+            disturbed = self._nav.disturbances
             seen = self._changed(before, self._nav.see(swipe(move, seen.screen)))
             if seen.place == "feed" and self.facts(seen) != before:
                 return self._note(seen)
             if seen.place != "feed":
                 seen = self._with_text(self._nav.to_feed())
-        return None
+            still = still + 1 if disturbed == self._nav.disturbances else 0
+            if still == _STILL:
+                return None
+        raise UnexpectedScreen("wanted the feed's next video, something is always in the way")
 
     def facts(self, seen: Seen) -> tuple[str, str]:
         """Title and author of the video that is shown."""

@@ -51,6 +51,8 @@ class Navigator:
     def __init__(self, *, hands: Handset, profile: Profile) -> None:
         self.hands = hands
         self.profile = profile
+        #: How often something came in the way so far: what was done just before may not have reached the app.
+        self.disturbances = 0
         self._launches = 0
 
     def begin(self) -> None:
@@ -66,6 +68,7 @@ class Navigator:
             popup = self.profile.popup(screen)
             if popup is None:
                 return Seen(place=self.profile.place(screen), screen=screen)
+            self.disturbances += 1
             button = screen.find(popup.dismiss) if popup.dismiss else None
             screen = self.hands.look(tap(button) if button else key("KEYCODE_BACK"))
         raise UnexpectedScreen(f"popups keep coming: {screen.text[:120]!r}")
@@ -180,6 +183,7 @@ class Navigator:
 
     def back_into_app(self, seen: Seen) -> Seen:
         """From the lock screen, another app or a strange page of this one, one step nearer to the app."""
+        self.disturbances += 1
         if self._locked(seen):
             return self.see(*WAKE, swipe(_UNLOCK, seen.screen))
         return self.launch(fresh=self.profile.package in seen.screen.packages)

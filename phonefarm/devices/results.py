@@ -18,6 +18,8 @@ from phonefarm.devices.ranks import Row, extended, offset_of
 from phonefarm.errors import UnexpectedScreen
 
 MAX_SCROLLS = 60
+#: Swipes in a row, with nothing in the way, that must change nothing before a list counts as at its end.
+STILL = 2
 TAPS = 3
 
 
@@ -128,7 +130,7 @@ class Results:
         for _ in range(MAX_SCROLLS):
             if first <= rank < first + len(rows):
                 return rows[rank - first]
-            moved = self._scrolled(seen, down=rank >= first)
+            moved = self._scrolled(seen, keyword, down=rank >= first)
             if moved is None:
                 return None
             seen, rows, first = moved
@@ -141,23 +143,41 @@ class Results:
         return (seen, rows, first) if first is not None else self._from_top(seen, keyword)
 
     def _from_top(self, seen: Seen, keyword: str) -> tuple[Seen, list[Row], int]:
-        rows = self._nav.rows(seen.screen)
         for _ in range(MAX_SCROLLS):
-            seen = self._nav.see(swipe(self._nav.profile.swipes["list_up"], seen.screen))
-            before, rows = rows, self._nav.rows(seen.screen)
-            if rows == before and rows:
+            moved = self._swiped("list_up", seen, keyword)
+            if moved is None:
+                rows = self._nav.rows(seen.screen)
                 self._keyword, self._known, self._playing = keyword, tuple(rows), None
                 return seen, rows, 0
+            seen = moved
         raise UnexpectedScreen(f"wanted the top of the results of {keyword!r}, saw {seen.words}")
 
-    def _scrolled(self, seen: Seen, *, down: bool) -> tuple[Seen, list[Row], int] | None:
+    def _swiped(self, name: str, seen: Seen, keyword: str) -> Seen | None:
+        """The list after a swipe that moved it; None where it moves no further.
+
+        A swipe that a popup or the lock screen caught moved nothing either, so only still swipes with nothing in the
+        way count, and more than one of them.
+        """
+        before, still = self._nav.rows(seen.screen), 0
+        for _ in range(MAX_SCROLLS):
+            disturbed = self._nav.disturbances
+            seen = self._nav.see(swipe(self._nav.profile.swipes[name], seen.screen))
+            if not self._nav.shows_results_of(keyword, seen):
+                raise UnexpectedScreen(f"wanted the results of {keyword!r} while scrolling, saw {seen.words}")
+            rows = self._nav.rows(seen.screen)
+            if rows and rows != before:
+                return seen
+            still = still + 1 if rows and disturbed == self._nav.disturbances else 0
+            if still == STILL:
+                return None
+        raise UnexpectedScreen(f"wanted the results of {keyword!r} to scroll, something is always in the way")
+
+    def _scrolled(self, seen: Seen, keyword: str, *, down: bool) -> tuple[Seen, list[Row], int] | None:
         """One scroll on; None at the end of the list (or at its top)."""
-        before = self._nav.rows(seen.screen)
-        move = self._nav.profile.swipes["list_down" if down else "list_up"]
-        seen = self._nav.see(swipe(move, seen.screen))
-        rows = self._nav.rows(seen.screen)
-        if rows == before:
+        moved = self._swiped("list_down" if down else "list_up", seen, keyword)
+        if moved is None:
             return None
+        seen, rows = moved, self._nav.rows(moved.screen)
         grown = extended(self._known, rows)
         if grown is None:
             raise UnexpectedScreen(f"the list jumped while it was scrolled, saw {seen.words}")

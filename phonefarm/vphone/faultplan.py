@@ -10,8 +10,8 @@
 
 A rule fires ``at`` seconds after the start, or ``every`` so many seconds, on each of its ``phones`` (all by default)
 with ``chance`` (1 by default), at most ``times`` times a phone. What ``lasts`` is undone after so many seconds. The
-rest of a rule are the keys of the control port's action. Chances are drawn from (seed, rule, phone), so that a plan does the
-same to a phone however many others there are. PyYAML is imported only when a plan is read.
+rest of a rule are the keys of the control port's action. Chances are drawn from (seed, rule, phone), so that a plan
+does the same to a phone however many others there are. PyYAML is imported only when a plan is read.
 """
 
 import asyncio

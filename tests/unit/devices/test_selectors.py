@@ -56,9 +56,13 @@ def test_words_of_a_separator() -> None:
     assert fact.words(SCREEN) == ("kim", "it · 9 s read")
 
 
-def test_a_list_is_a_chain_and_an_empty_one_is_refused() -> None:
+def test_a_list_is_a_chain() -> None:
     button = load_profile("reader").elements["search_button"]
-    assert button.otherwise is not None and button.otherwise.otherwise is None
+    assert button.otherwise is not None
+    assert button.otherwise.otherwise is None
+
+
+def test_an_empty_list_of_selectors_is_refused() -> None:
     text = (
         "{name: x, package: a.b, activity: a.b/.C, screens: {feed: {id: a}, search: {id: a}, results: {id: a}, "
         "player: {id: a}}, elements: {search_button: [], search_box: {id: a}, result_row: {id: a}, "
