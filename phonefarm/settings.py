@@ -6,14 +6,10 @@ line. Secrets are never shown in a repr.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from phonefarm.errors import ConfigError
 
@@ -21,6 +17,8 @@ API_KEY_ENV = "PHONEFARM_API_KEY"
 JUDGE_URL_ENV, JUDGE_MODEL_ENV, JUDGE_KEY_ENV = "PHONEFARM_JUDGE_URL", "PHONEFARM_JUDGE_MODEL", "PHONEFARM_JUDGE_KEY"
 WEBHOOK_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET"
 NAMESPACE = "phonefarm"
+#: Where in the state directory operators put app profiles of their own.
+PROFILES = "profiles"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +29,50 @@ class HostSettings:
     connect: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     usb: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a phone needs before it gets work. ``battery`` and ``battery_charging`` in percent, ``temperature`` of the
+    battery in degrees Celsius, ``storage_gib`` free in GiB."""
+
+    battery: float = 20
+    battery_charging: float = 10
+    temperature: float = 42
+    storage_gib: float = 1
+
+
+#: Limits of which the lower value is the stricter one.
+UPPER_LIMITS = frozenset({"temperature"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """``losses`` of a phone within ``seconds`` set it apart; so many ``clean`` checks in a row end that."""
+
+    losses: int = 5
+    seconds: float = 600.0
+    clean: int = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthSettings:
+    """When a phone gets work. ``groups``: of the limits, those that are others for a group. ``reboot``: whether the
+    farm may reboot a phone that does not answer, after everything else."""
+
+    limits: Limits = field(default_factory=Limits)
+    groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+    reboot: bool = True
+
+    def limits_for(self, groups: Iterable[str]) -> Limits:
+        """Of a phone in ``groups``: a group's value replaces the default; of several groups the strictest."""
+        found: dict[str, list[float]] = {}
+        for group in groups:
+            for name, value in self.groups.get(group, {}).items():
+                found.setdefault(name, []).append(value)
+        chosen = {name: (min if name in UPPER_LIMITS else max)(values) for name, values in found.items()}
+        return replace(self.limits, **chosen)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +110,7 @@ class Settings:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     app: str = "feed"
     judge: JudgeSettings | None = None
+    health: HealthSettings = field(default_factory=HealthSettings)
     lease_seconds: float = 30.0
     delivery_seconds: float = 30.0
     check_seconds: float = 30.0
@@ -83,6 +126,11 @@ class Settings:
     def apk_dir(self) -> Path:
         """Where operators put the APKs that ``install_app`` may install."""
         return self.state_dir / "apks"
+
+    @property
+    def profile_dir(self) -> Path:
+        """Where operators put app profiles of their own."""
+        return self.state_dir / PROFILES
 
     @property
     def log_dir(self) -> Path:
@@ -132,93 +180,3 @@ def read_judge(environ: Mapping[str, str] = os.environ) -> JudgeSettings | None:
 def child_environment(extra: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for a process we start: ours and ``extra``."""
     return {**environ, **extra}
-
-
-# -- farm.yaml -----------------------------------------------------------------------------------
-
-_KEYS = {
-    "app": str,
-    "lease_seconds": (int, float),
-    "delivery_seconds": (int, float),
-    "check_seconds": (int, float),
-    "rescue_seconds": (int, float),
-    "retention_days": (int, float),
-    "replicas": int,
-}
-
-
-def read_farm_file(path: Path) -> dict[str, Any]:
-    """The values of a farm.yaml as keyword arguments of ``Settings``. Raises ConfigError naming the place."""
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path}:{where} is not YAML: {getattr(error, 'problem', error)}") from error
-    if raw is None:
-        return {}
-    return _Reader(path).top(_mapping(raw, path, "the file"))
-
-
-def _mapping(value: Any, path: Path, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{path}: {what} must be a mapping with text keys")
-    return value
-
-
-class _Reader:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def top(self, raw: dict[str, Any]) -> dict[str, Any]:
-        known = {*_KEYS, "callbacks", "hosts", "groups"}
-        self._no_others(raw, known, "")
-        values: dict[str, Any] = {name: self._typed(name, raw[name]) for name in _KEYS if name in raw}
-        if "callbacks" in raw:
-            values["callbacks_allow"] = self._allow(_mapping(raw["callbacks"], self._path, "callbacks"))
-        if "groups" in raw:
-            groups = _mapping(raw["groups"], self._path, "groups")
-            values["groups"] = {name: self._strings(phones, f"groups.{name}") for name, phones in groups.items()}
-        if "hosts" in raw:
-            hosts = _mapping(raw["hosts"], self._path, "hosts")
-            values["hosts"] = tuple(self._host(name, host) for name, host in hosts.items())
-        return values
-
-    def _typed(self, name: str, value: Any) -> Any:
-        if not isinstance(value, _KEYS[name]) or isinstance(value, bool):  # type: ignore[arg-type]
-            raise ConfigError(f"{self._path}: {name} has the wrong type")
-        if not isinstance(value, str) and value <= 0:
-            raise ConfigError(f"{self._path}: {name} must be greater than 0")
-        return value
-
-    def _host(self, name: str, raw: Any) -> HostSettings:
-        values = _mapping(raw or {}, self._path, f"hosts.{name}")
-        self._no_others(values, {"connect", "groups", "usb"}, f"hosts.{name}.")
-        return HostSettings(
-            name=name,
-            connect=self._strings(values.get("connect", []), f"hosts.{name}.connect"),
-            groups=self._strings(values.get("groups", []), f"hosts.{name}.groups"),
-            usb=bool(values.get("usb", True)),
-        )
-
-    def _allow(self, raw: dict[str, Any]) -> tuple[str, ...]:
-        self._no_others(raw, {"allow"}, "callbacks.")
-        networks = self._strings(raw.get("allow", []), "callbacks.allow")
-        for network in networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                raise ConfigError(f"{self._path}: callbacks.allow: {error}") from error
-        return networks
-
-    def _strings(self, raw: Any, where: str) -> tuple[str, ...]:
-        if not isinstance(raw, list) or not all(isinstance(entry, str) for entry in raw):
-            raise ConfigError(f"{self._path}: {where} must be a list of texts")
-        return tuple(raw)
-
-    def _no_others(self, raw: dict[str, Any], known: set[str], prefix: str) -> None:
-        for name in raw:
-            if name not in known:
-                raise ConfigError(f"{self._path}: unknown setting {prefix}{name}; known: {', '.join(sorted(known))}")

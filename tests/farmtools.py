@@ -77,6 +77,7 @@ class FakeDevice:
         self.started = threading.Event()
         self.errors: list[PhoneFarmError] = []
         self.alive = True
+        self.facts = PhoneFacts(phone_id=phone_id, model="Fake 1", android="14")
 
 
 class FakeHandle:
@@ -91,7 +92,7 @@ class FakeHandle:
     def probe(self) -> PhoneFacts:
         if not self._phone.alive:
             raise DeviceLost("fake phone is gone")
-        return PhoneFacts(phone_id=self._phone.phone_id, model="Fake 1", android="14")
+        return self._phone.facts
 
     def runner(self, job: Job, stop: Stop) -> FakeHandle:
         self._job, self._stop = job, stop
@@ -150,13 +151,19 @@ class QuietSender:
 
 
 class NoHost:
-    """A host that knows no phone; phones are attached by the test."""
+    """A host that knows no phone; phones are attached by the test. ``asked``: the phones it was to mend."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
 
     async def whereis(self, _phone_id: str) -> tuple[str, int] | None:
         return None
 
     async def connect(self, _address: str) -> None:
         return None
+
+    async def mend(self, phone_id: str, why: str) -> None:
+        self.asked.append((phone_id, why))
 
     async def status(self) -> dict[str, Any]:
         return {}
@@ -183,6 +190,7 @@ class LocalFarm:
         self.phones: dict[str, PhoneActor] = {}
         self.cut: set[str] = set()
         self.stale = 0
+        self.host = NoHost()
         self.manager = self._new_manager()
         self.router = self._new_router()
 
@@ -219,14 +227,14 @@ class LocalFarm:
         await self.router.start()
         await self.router._loaded.wait()
 
-    async def add_phone(self, phone_id: str, *groups: str, host: str = "local") -> FakeDevice:
+    async def add_phone(self, phone_id: str, *groups: str, host: str = "local", **config_changes: Any) -> FakeDevice:
         """A phone that is checked and available when this returns."""
         device = self.devices.setdefault(phone_id, FakeDevice(phone_id, self.log))
-        config = PhoneConfig(phone_id=phone_id, host=host, groups=groups)
+        config = PhoneConfig(phone_id=phone_id, host=host, groups=groups, **config_changes)
         actor = PhoneActor(
             config,
             manager=_Lazy(lambda: self._manager_of(phone_id)),
-            host=NoHost(),
+            host=self.host,
             device=lambda _serial, _port: FakeHandle(device),
         )
         self.phones[phone_id] = actor

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from phonefarm.devices.adb_server import AdbServer
 from phonefarm.devices.driver import Driver
-from phonefarm.devices.probe import identity
+from phonefarm.devices.probe import PROBE_SECONDS, Identity, identity
+from phonefarm.devices.strangers import other_servers
 from phonefarm.devices.tracker import Tracker
+
+#: A phone that does not greet keeps adb 10 s.
+CONNECT_SECONDS = 12.0
+#: How long a phone may take to begin its reboot.
+REBOOT_SECONDS = 10.0
 
 
 class ServedAdb:
@@ -25,8 +31,8 @@ class ServedAdb:
     def stop(self) -> None:
         self._server.stop()
 
-    def connect(self, address: str) -> str:
-        return self._server.connect(address)
+    def connect(self, address: str, timeout: float = CONNECT_SECONDS) -> str:
+        return self._server.connect(address, timeout)
 
     def track(self) -> Iterator[Mapping[str, str]]:
         self._tracker = Tracker(port=self.port)
@@ -36,5 +42,22 @@ class ServedAdb:
         if self._tracker is not None:
             self._tracker.close()
 
-    def identify(self, serial: str) -> str:
-        return identity(Driver(port=self.port, serial=serial))
+    def identify(self, serial: str, timeout: float = PROBE_SECONDS) -> Identity:
+        return identity(Driver(port=self.port, serial=serial), timeout=timeout)
+
+    def strangers(self) -> tuple[str, ...]:
+        return other_servers(self._server.pid)
+
+    # -- for phones that do not answer --
+
+    def reconnect(self, serial: str) -> None:
+        self._server.reconnect(serial)
+
+    def disconnect(self, address: str) -> None:
+        self._server.disconnect(address)
+
+    def restart(self) -> None:
+        self._server.restart()
+
+    def reboot(self, serial: str) -> None:
+        Driver(port=self.port, serial=serial).reboot(timeout=REBOOT_SECONDS)

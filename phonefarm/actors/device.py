@@ -18,7 +18,7 @@ from phonefarm.devices.executor import Executor
 from phonefarm.devices.handset import Handset
 from phonefarm.devices.ports import Judge
 from phonefarm.devices.probe import probe
-from phonefarm.devices.profiles import load_profile
+from phonefarm.devices.profiles import Profile, load_profile
 from phonefarm.errors import DeviceError
 from phonefarm.judge.lexical import LexicalJudge
 from phonefarm.models.phone import PhoneFacts
@@ -30,10 +30,11 @@ SCREEN_SECONDS = 15.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """What a farm gives all its phones. ``app``: the default one; ``judge``: the farm's, asked on ``loop``, None for
-    the offline one in this process."""
+    """What a farm gives all its phones. ``app``: the default one; ``profiles``: the operator's own; ``judge``: the
+    farm's, asked on ``loop``, None for the offline one in this process."""
 
     app: str = "feed"
+    profiles: Path | None = None
     apk_dir: Path | None = None
     judge: JudgePort | None = None
     loop: asyncio.AbstractEventLoop | None = None
@@ -62,7 +63,8 @@ class AdbDevice:
         """An executor for one attempt, with the judge its prompts ask for."""
         return Executor(
             driver=self._driver,
-            profile=load_profile(self._app_of(job)),
+            profile=self._load(self._app_of(job)),
+            load=self._load,
             judge=self._judge(job, stop),
             stop=stop,
             pause=stop.pause,
@@ -71,6 +73,9 @@ class AdbDevice:
             now=lambda: datetime.now(UTC),
             apk_dir=self._means.apk_dir,
         )
+
+    def _load(self, app: str) -> Profile:
+        return load_profile(app, self._means.profiles)
 
     def _app_of(self, job: Job) -> str:
         """The app of the first action that names one; upkeep may name none."""

@@ -10,8 +10,9 @@ from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
 from phonefarm.errors import NotFound
 from phonefarm.models.clock import rfc3339
+from phonefarm.models.phone import HostReport, RungReport
 from phonefarm.models.process import AccountCommand, AccountPatch, OperateCommand
-from phonefarm.store import accounts, operations, roster, snapshot, views
+from phonefarm.store import accounts, hosts, operations, roster, snapshot, views
 from phonefarm.store.cursor import decode, encode
 
 log = logging.getLogger(__name__)
@@ -25,21 +26,34 @@ class FarmDesk(ManagerCore):
     """Part of ``ProcessManager``."""
 
     async def list_phones(self) -> list[dict[str, Any]]:
-        return await self._db.read(views.phone_list)
+        return await self._db.read(lambda c: views.phone_list(c, self._now()))
 
     async def get_phone(self, phone_id: str) -> dict[str, Any]:
-        found = await self._db.read(lambda c: views.phone_list(c, phone_id))
+        found = await self._db.read(lambda c: views.phone_list(c, self._now(), phone_id))
         if not found:
             raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
         return found[0]
+
+    async def list_hosts(self) -> list[dict[str, Any]]:
+        return await self._db.read(hosts.host_list)
+
+    async def report_host(self, report: HostReport) -> None:
+        """What a host says of itself."""
+        await self._db.write(lambda tx: hosts.report_host(tx, report))
+        log.log(logging.WARNING if report.why else logging.INFO, "host %s: %s", report.name, report.why or "well")
+
+    async def rung_tried(self, report: RungReport) -> None:
+        """What a host did for a phone that did not answer."""
+        await self._db.write(lambda tx: hosts.count_rung(tx, report))
+        log.info("%s for %s %s", report.rung.value, report.phone_id, "helped" if report.helped else "did not help")
 
     async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
         """Do it; the phones it holds of now. Raises NotFound, Conflict ``operation_not_possible``."""
         return await self._detached(self._operate(command))
 
     async def _operate(self, command: OperateCommand) -> list[dict[str, Any]]:
-        hosts, groups = self._config.hosts, self._config.groups
-        effects = await self._db.write(lambda tx: operations.operate(tx, command, hosts=hosts, groups=groups))
+        names = {"hosts": self._config.hosts, "groups": self._config.groups}
+        effects = await self._db.write(lambda tx: operations.operate(tx, command, **names))
         what = f"{command.operation.value} of {command.scope.value} {command.name}"
         log.info("%s by %s: %s", what, command.by or "somebody", command.reason)
         for row in effects.phones:

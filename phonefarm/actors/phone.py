@@ -20,12 +20,14 @@ from typing import Any, Protocol
 from phonefarm.actors.ports import HostPort, ManagerPort
 from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.actors.session import Runner, Session, Stop
+from phonefarm.core.health import Trust, unfit
 from phonefarm.errors import DeviceError, DeviceLost, DeviceUnauthorized, PhoneFarmError
 from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import new_id
 from phonefarm.models.phone import PhoneFacts, PhoneReport
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job
 from phonefarm.models.states import CancelStrategy, PhoneState
+from phonefarm.settings import Limits, Patience
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +48,14 @@ class Device(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhoneConfig:
-    """``check_seconds``: how often an idle phone is checked again."""
+    """``check_seconds``: how often an idle phone is checked again. ``limits``: what it needs before it gets work."""
 
     phone_id: str
     host: str
     groups: tuple[str, ...] = ()
     check_seconds: float = 30.0
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class PhoneActor:
         self._device: Device | None = None
         self._current: _Current | None = None
         self._said = PhoneState.OFFLINE
+        self._trust = Trust(patience=config.patience)
         self._unfit = False
         self._recheck = False
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
@@ -137,15 +142,32 @@ class PhoneActor:
         else:
             self._recheck = True
 
-    async def detach(self, why: str) -> None:
-        """The phone is gone. A running session finds out by itself and fails as lost, unless it is rebooting it."""
+    async def detach(self, why: str) -> bool:
+        """The phone is gone. A running session finds out by itself and fails as lost, unless it is rebooting it: then
+        nobody else shall do anything about it (False)."""
         self._device = None
-        if self._current is not None and not _reboots(self._current):
+        rebooting = self._current is not None and _reboots(self._current)
+        if self._current is not None and not rebooting:
             self._current.stop.interrupt()
+        if not rebooting:
+            self._lost()
         await self._say(PhoneState.OFFLINE, why)
+        return not rebooting
+
+    async def distrust(self, why: str) -> None:
+        """Set the phone apart until some checks in a row were clean, or an operator releases it."""
+        self._trust.distrust(why)
+        await self._say(PhoneState.QUARANTINED, self._trust.why)
+
+    def _lost(self) -> None:
+        """Count a loss, once each time the phone goes away."""
+        if self._said not in _AWAY:
+            self._trust.lost(asyncio.get_running_loop().time())
 
     async def check(self) -> None:
-        """Check the phone now, or after the session that runs, and tell the manager; returns at once."""
+        """Check the phone now, or after the session that runs, and tell the manager; returns at once. An operator
+        asks for this, so what spoke against the phone is forgotten."""
+        self._trust.pardon()
         if self._current is not None:
             self._recheck = True
             return
@@ -187,10 +209,30 @@ class PhoneActor:
             except DeviceUnauthorized as error:
                 await self._say(PhoneState.UNAUTHORIZED, f"{error.message}; {error.next_step}")
             except DeviceError as error:
-                await self._say(PhoneState.OFFLINE, f"check failed: {error.message}")
+                await self._failed_check(f"check failed: {error.message}")
             else:
                 if self._device is device and self._current is None:
-                    await self._say(PhoneState.AVAILABLE, None, facts)
+                    await self._passed_check(facts)
+
+    async def _failed_check(self, why: str) -> None:
+        self._lost()
+        if self._trust.why is not None:
+            await self._say(PhoneState.QUARANTINED, f"{why}; {self._trust.why}")
+        else:
+            await self._say(PhoneState.OFFLINE, why)
+        try:
+            await self._host.mend(self._config.phone_id, why)
+        except PhoneFarmError as error:
+            log.info("host %s cannot help now: %s", self._config.host, error.message)
+
+    async def _passed_check(self, facts: PhoneFacts) -> None:
+        """The phone answers. Work only for one that is trusted and fit."""
+        self._trust.clean()
+        if (apart := self._trust.why) is not None:
+            await self._say(PhoneState.QUARANTINED, apart, facts)
+            return
+        why = unfit(facts, self._config.limits)
+        await self._say(PhoneState.AVAILABLE if why is None else PhoneState.CHECKING, why, facts)
 
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
         self._said = state

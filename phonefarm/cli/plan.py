@@ -10,8 +10,10 @@ from typing import Any
 
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
+from phonefarm.devices.profiles import load_profile, profile_names
 from phonefarm.errors import ConfigError
-from phonefarm.settings import HostSettings, Settings, read_farm_file, read_judge
+from phonefarm.farmfile import read_farm_file
+from phonefarm.settings import PROFILES, HostSettings, Settings, read_judge
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -78,6 +80,9 @@ def settings(
 
 def check(options: UpOptions, config: dict[str, Any]) -> None:
     """Raises ConfigError for what cannot work, before anything is started."""
+    own = options.state_dir / PROFILES
+    for name in sorted({*profile_names(own), str(config.get("app", "feed"))}):
+        load_profile(name, own)
     named = config.get("hosts", ())
     if options.address is None and len(named) > 1:
         names = ", ".join(host.name for host in named[1:])

@@ -30,6 +30,7 @@ import adbutils  # type: ignore[import-untyped]
 
 from phonefarm.devices import processes
 from phonefarm.devices.processes import Mark
+from phonefarm.devices.strangers import holder
 from phonefarm.devices.wire import port_taken, query
 from phonefarm.errors import AdbServerDown, ConfigError, DeviceError, DeviceUnauthorized
 
@@ -143,6 +144,13 @@ class AdbServer:
         with contextlib.suppress(DeviceError):
             query(self.host, self.port, f"host:disconnect:{normalise(address)}", timeout=timeout)
 
+    def reconnect(self, serial: str, timeout: float = 5.0) -> None:
+        """Drop the transport of a phone and take it again. A phone on the network is forgotten: connect it after.
+
+        Raises DeviceError, DeviceTimeout, AdbServerDown.
+        """
+        query(self.host, self.port, f"host-serial:{serial}:reconnect", timeout=timeout)
+
     def devices(self, timeout: float = 5.0) -> list[tuple[str, str]]:
         """Every phone the server knows: (serial, adb's state)."""
         answer = query(self.host, self.port, "host:devices", timeout=timeout)
@@ -175,7 +183,8 @@ class AdbServer:
 
     def _begin(self, timeout: float) -> None:
         if port_taken(self.host, self.port):
-            raise AdbServerDown(f"port {self.port} is held by a program that is not ours")
+            who = holder(self.port) or "a program of another user"
+            raise AdbServerDown(f"port {self.port} is held by {who}, which is not ours: end it, or choose another port")
         self._spawn()
         self._wait(timeout)
 

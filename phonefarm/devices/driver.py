@@ -117,6 +117,10 @@ class Driver:
         """Read ``path`` from the phone. Raises CommandFailed with the phone's reason, OutputTruncated above the cap."""
         return self._fly(timeout, guard, lambda: self._receive_file(path, max_output))
 
+    def reboot(self, *, timeout: float) -> None:
+        """Tell the phone to reboot; returns when it hangs up. Raises DeviceError when it cannot be told."""
+        self._fly(timeout, None, self._reboot)
+
     def cancel(self) -> None:
         """End the command in flight, from any thread; it raises DeviceCancelled there. Nothing in flight: no effect."""
         with self._note:
@@ -145,6 +149,10 @@ class Driver:
                 if rc is not None:
                     return rc, frames
         raise EOFError("the stream ended before the exit code")
+
+    def _reboot(self) -> None:
+        with self._device.open_service("reboot:") as conn, contextlib.suppress(EOFError, OSError):
+            conn.recv()
 
     # -- files (AOSP SYNC.TXT, version 1) -----------------------------------------------------------
 

@@ -28,7 +28,7 @@ from phonefarm.devices.feed import Feed
 from phonefarm.devices.handset import Handset, key
 from phonefarm.devices.navigator import Navigator, Seen
 from phonefarm.devices.ports import Judge, Pause, Shell, StopSignal
-from phonefarm.devices.profiles import Profile
+from phonefarm.devices.profiles import Load, Profile, load_profile
 from phonefarm.devices.results import Results
 from phonefarm.devices.shell import DeviceCancelled
 from phonefarm.devices.upkeep import Upkeep
@@ -60,7 +60,8 @@ class Executor:
 
     ``judge`` looks at videos of actions that ask for it; None judges nothing. ``pause`` waits some seconds and raises
     SessionStopped on a hard stop, as ``stop.check`` does between steps. ``now`` gives an aware datetime, ``clock``
-    monotonic seconds. ``apk_dir``: where the APKs lie that may be installed.
+    monotonic seconds. ``apk_dir``: where the APKs lie that may be installed. ``load``: gives
+    the profile of another app by its name.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Executor:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
         apk_dir: Path | None = None,
+        load: Load = load_profile,
     ) -> None:
         self._driver = driver
         self._profile = profile
@@ -89,7 +91,7 @@ class Executor:
         self._nav = Navigator(hands=self._hands, profile=profile)
         self._results = Results(self._nav)
         self._feed = Feed(self._nav)
-        self._upkeep = Upkeep(driver=driver, nav=self._nav, stop=stop, apk_dir=apk_dir)
+        self._upkeep = Upkeep(driver=driver, nav=self._nav, stop=stop, apk_dir=apk_dir, load=load)
         self._handlers: Mapping[ActionKind, Callable[[Mapping[str, Any]], ActionResult]] = {
             ActionKind.OPEN_APP: self._open_app,
             ActionKind.SEARCH: self._search,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from phonefarm.devices.shell import Joiner, ShellResult
@@ -26,8 +27,18 @@ _PARTS: tuple[tuple[str, ...], ...] = (
     ("getprop", "ro.build.version.release"),
     ("dumpsys", "battery"),
     ("df", "-k", "/data"),
+    ("dumpsys", "window", "policy"),
 )
+_WHO = (
+    ("getprop", "ro.serialno"),
+    ("cat", "/proc/sys/kernel/random/boot_id"),
+    ("settings", "get", "secure", "android_id"),
+)
+_AWAKE = re.compile(r"\bmAwake=(true|false)|\binteractiveState=INTERACTIVE_STATE_(AWAKE|WAKING|SLEEP|GOING_TO_SLEEP)")
+#: KeyguardServiceDelegate says ``showing``; older Androids and some makers only the other two.
+_LOCKED = re.compile(r"^\s*(?:showing|isStatusBarKeyguard|mShowingLockscreen)=(true|false)\b", re.MULTILINE)
 _POWERED = re.compile(r"^\s*(?:AC|USB|Wireless|Dock) powered: true", re.MULTILINE)
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: BatteryManager: 2 charging, 5 full.
 _CHARGING = ("2", "5")
 
@@ -44,7 +55,7 @@ def probe(driver: ProbeShell, *, timeout: float = PROBE_SECONDS) -> PhoneFacts:
     Raises DeviceError (retryable) while it boots, CommandFailed when its shell does not echo, other DeviceErrors as the
     driver does.
     """
-    serial, booted, model, android, battery, storage = _ask(driver, _PARTS, timeout)
+    serial, booted, model, android, battery, storage, policy = _ask(driver, _PARTS, timeout)
     if booted.strip() != "1":
         raise DeviceError("the phone has not finished booting")
     free, total = parse_df(storage)
@@ -55,15 +66,36 @@ def probe(driver: ProbeShell, *, timeout: float = PROBE_SECONDS) -> PhoneFacts:
         battery=parse_battery(battery),
         storage_free=free,
         storage_total=total,
+        screen_on=_screen_on(policy),
+        locked=_word(_LOCKED, policy),
     )
 
 
-def identity(driver: ProbeShell, *, timeout: float = PROBE_SECONDS) -> str:
-    """``ro.serialno``: the same over USB and TCP. Raises DeviceError when the phone tells none."""
-    serial = _ask(driver, _PARTS[:1], timeout)[0].strip()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """Who answers: ``phone_id`` is ro.serialno, the same over USB and TCP. ``body`` tells two phones apart that claim
+    the same one: it differs between any two that run, and is the same on every way to one."""
+
+    phone_id: str
+    body: str
+
+
+def identity(driver: ProbeShell, *, timeout: float = PROBE_SECONDS) -> Identity:
+    """Raises DeviceError when the phone tells no ro.serialno."""
+    serial, boot, android_id = (part.strip() for part in _ask(driver, _WHO, timeout))
     if not serial:
         raise DeviceError("the phone tells no ro.serialno")
-    return serial
+    return Identity(phone_id=serial, body=boot if _BOOT_ID.fullmatch(boot) else android_id)
+
+
+def _screen_on(policy: str) -> bool | None:
+    found = _AWAKE.search(policy)
+    return None if found is None else (found[1] == "true" if found[1] else found[2] in ("AWAKE", "WAKING"))
+
+
+def _word(pattern: re.Pattern[str], text: str) -> bool | None:
+    found = pattern.search(text)
+    return None if found is None else found[1] == "true"
 
 
 def parse_battery(text: str) -> Battery:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,35 @@ class Profile:
         return next((popup for popup in self.popups if screen.find(popup.shows)), None)
 
 
-def load_profile(name: str) -> Profile:
-    """A profile that comes with phonefarm. Raises ConfigError, naming those there are."""
-    home = resources.files("phonefarm.devices") / _HOME
-    known = sorted(entry.name.removesuffix(".yaml") for entry in home.iterdir() if entry.name.endswith(".yaml"))
-    if name not in known:
-        raise ConfigError(f"no app profile named {name!r}; there are: {', '.join(known)}")
-    return parse_profile((home / f"{name}.yaml").read_text("utf-8"), source=f"profile {name}")
+#: Gives a profile by its name. Raises ConfigError.
+Load = Callable[[str], Profile]
+
+
+def profile_names(own: Path | None = None) -> frozenset[str]:
+    """The profiles that come with phonefarm, and those of the operator's directory ``own``, by file name."""
+    return frozenset(_files(own))
+
+
+def load_profile(name: str, own: Path | None = None) -> Profile:
+    """A profile by its file's name: the operator's in ``own`` before the one that comes with phonefarm.
+
+    Raises ConfigError for one that is not there, naming those that are, and for one that makes no sense.
+    """
+    files = _files(own)
+    if name not in files:
+        raise ConfigError(f"no app profile named {name!r}; there are: {', '.join(sorted(files))}")
+    try:
+        text = files[name].read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"profile {name}: {error}") from error
+    return parse_profile(text, source=f"profile {name}")
+
+
+def _files(own: Path | None) -> dict[str, Traversable]:
+    homes: list[Traversable] = [resources.files("phonefarm.devices") / _HOME]
+    homes += [own] if own is not None and own.is_dir() else []
+    files = (entry for home in homes for entry in home.iterdir() if entry.name.endswith(".yaml"))
+    return {entry.name.removesuffix(".yaml"): entry for entry in files}
 
 
 def load_profile_file(path: Path) -> Profile:

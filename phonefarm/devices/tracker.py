@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from phonefarm.devices.wire import Client, Connection, Flight, flying, mapped
 from phonefarm.errors import AdbServerDown, PhoneFarmError
 
+#: Our word for a serial that adb lists twice: nobody can say which of the two phones is meant.
+DUPLICATE = "duplicate serial"
+
 
 class Tracker:
     """Blocking; one reader. ``close`` ends it from any thread, before or during ``snapshots``."""
@@ -57,5 +60,8 @@ class Tracker:
 
 
 def _states(block: str) -> dict[str, str]:
-    lines = (line.partition("\t") for line in block.splitlines())
-    return {serial: state for serial, tab, state in lines if tab}
+    states: dict[str, str] = {}
+    for serial, tab, state in (line.partition("\t") for line in block.splitlines()):
+        if tab:
+            states[serial] = DUPLICATE if serial in states else state
+    return states

@@ -23,7 +23,7 @@ from phonefarm.devices.handset import Argv
 from phonefarm.devices.navigator import Navigator
 from phonefarm.devices.ports import Shell, StopSignal
 from phonefarm.devices.probe import parse_df, probe
-from phonefarm.devices.profiles import load_profile
+from phonefarm.devices.profiles import Load, load_profile
 from phonefarm.devices.shell import DeviceCancelled
 from phonefarm.errors import ActionError, ActionTimedOut, DeviceError, DeviceTimeout, NotSupported
 from phonefarm.models.action import ActionKind, ActionResult, Artifact
@@ -52,14 +52,18 @@ Handler = Callable[[Mapping[str, Any]], ActionResult]
 
 
 class Upkeep:
-    """Handlers for the executor, which sets each action's time and maps a stop. ``apk_dir``: of the APKs to install."""
+    """Handlers for the executor, which sets each action's time and maps a stop. ``apk_dir``: of the APKs to install.
+    ``load`` gives a profile by its name."""
 
-    def __init__(self, *, driver: Shell, nav: Navigator, stop: StopSignal, apk_dir: Path | None) -> None:
+    def __init__(
+        self, *, driver: Shell, nav: Navigator, stop: StopSignal, apk_dir: Path | None, load: Load = load_profile
+    ) -> None:
         self._driver = driver
         self._nav = nav
         self._hands = nav.hands
         self._stop = stop
         self._apk_dir = apk_dir
+        self._load = load
 
     def handlers(self) -> Mapping[ActionKind, Handler]:
         """What to call for each kind."""
@@ -224,7 +228,7 @@ class Upkeep:
         name = params.get("app") or self._nav.profile.name
         if name == self._nav.profile.name:
             return self._nav
-        return Navigator(hands=self._hands, profile=load_profile(name))
+        return Navigator(hands=self._hands, profile=self._load(name))
 
 
 def front_of(window: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from phonefarm.models.states import PhoneState
 
@@ -19,7 +20,8 @@ class Battery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhoneFacts:
-    """What a passed check read from a phone. ``storage_free`` and ``storage_total`` in bytes."""
+    """What a check read from a phone, None for what it does not tell. ``storage_free`` and ``storage_total`` in bytes;
+    ``locked``: the lock screen is up (a session opens it)."""
 
     phone_id: str
     model: str = ""
@@ -27,6 +29,8 @@ class PhoneFacts:
     battery: Battery = field(default_factory=Battery)
     storage_free: int | None = None
     storage_total: int | None = None
+    screen_on: bool | None = None
+    locked: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,35 @@ class PhoneReport:
     why: str | None = None
     groups: tuple[str, ...] = ()
     facts: PhoneFacts | None = None
+
+
+class Rung(StrEnum):
+    """What a host does, one after the other, for a phone that does not answer."""
+
+    RECONNECT = "reconnect"
+    CONNECT = "connect"
+    SERVER = "server_restart"
+    REBOOT = "reboot"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RungReport:
+    """One rung was tried; ``helped``: the phone answered after it."""
+
+    phone_id: str
+    rung: Rung
+    helped: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostReport:
+    """How a host is. ``why``: what is wrong with it and what to do, None when nothing is."""
+
+    name: str
+    adb_port: int
+    why: str | None = None
+    strangers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

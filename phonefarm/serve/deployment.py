@@ -13,11 +13,21 @@ from ray import serve
 
 from phonefarm.actors import gateway
 from phonefarm.actors.hosted import log_to_file
+from phonefarm.devices.profiles import profile_names
 from phonefarm.serve.app import ServeConfig, create_app
 from phonefarm.serve.auth import KeyRing
 from phonefarm.settings import Settings
 
 APP = "phonefarm"
+
+
+def serve_config(settings: Settings) -> ServeConfig:
+    """What the routes need to know of the farm; every app that has a profile may be asked for."""
+    return ServeConfig(
+        callbacks_allow=settings.callbacks_allow,
+        apps=profile_names(settings.profile_dir),
+        default_app=settings.app,
+    )
 
 
 def build(settings: Settings) -> Any:
@@ -26,7 +36,7 @@ def build(settings: Settings) -> Any:
     def ingress() -> FastAPI:
         log_to_file(settings, "serve")
         keys = KeyRing.single(settings.api_key)
-        config = ServeConfig(callbacks_allow=settings.callbacks_allow, default_app=settings.app)
+        config = serve_config(settings)
         return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone)
 
     class Ingress:

@@ -84,14 +84,24 @@ PHONE: dict[str, Any] = {
     "android": "14",
     "state": "paused",
     "why": "pause by farm: new battery",
-    "battery": {"level": 87, "temperature": 29.5, "charging": True},
+    "battery": {"level": 100, "temperature": 29.5, "charging": True, "full_hours": 7.25},
     "storage": {"free": 40_000_000_000, "total": 64_000_000_000},
+    "screen": {"on": True, "locked": False},
+    "ladder": {"reconnect": {"tries": 2, "helped": 1, "last_at": _AT}},
     "last_seen": _AT,
     "current_item": None,
     "lease": None,
     "counters": {"items_done": 12, "items_failed": 1},
     "wanted": None,
     "draining": False,
+}
+HOST: dict[str, Any] = {
+    "host": "local",
+    "adb_port": 22037,
+    "state": "ok",
+    "why": None,
+    "other_adb_servers": ["process 4711 (adb -L tcp:5037 fork-server server) on port 5037"],
+    "last_seen": _AT,
 }
 QUEUED: dict[str, Any] = {
     "queue_item_id": "0193580c-7a2b-7e44-9a51-0c61f3a9d001",

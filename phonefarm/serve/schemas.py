@@ -14,7 +14,6 @@ from phonefarm.models.states import (
     Milestone,
     Mode,
     Outcome,
-    PhoneState,
     PublicStatus,
     Routing,
     WaitingReason,
@@ -208,44 +207,6 @@ class CancelShape(Shape):
     process: ProcessStatusShape
 
 
-class BatteryShape(BaseModel):
-    level: int | None
-    temperature: float | None
-    charging: bool | None
-
-
-class StorageShape(BaseModel):
-    free: int | None
-    total: int | None
-
-
-class PhoneShape(BaseModel):
-    phone_id: str
-    serial: str
-    host: str
-    groups: list[str]
-    labels: Any
-    model: str | None
-    android: str | None
-    state: PhoneState
-    why: str | None
-    battery: BatteryShape
-    storage: StorageShape
-    last_seen: DateTimeText | None
-    current_item: dict[str, Any] | None
-    lease: dict[str, Any] | None
-    counters: dict[str, int]
-    wanted: WantedShape | None = None
-    draining: bool = False
-
-
-class WantedShape(Shape):
-    """What an operator wants the phone to become once its item has ended."""
-
-    state: PhoneState
-    why: str | None
-
-
 class QueueItemShape(Shape):
     queue_item_id: Id
     process_id: Id
@@ -359,11 +320,6 @@ class ProcessList(Shape):
 
 class EventList(Shape):
     items: list[EventShape]
-    next_cursor: str | None
-
-
-class PhoneList(Shape):
-    items: list[PhoneShape]
     next_cursor: str | None
 
 

@@ -56,7 +56,7 @@ def operate(
     rows = _phones(tx, command, hosts, groups)
     effects = OperateEffects()
     for row in rows:
-        hold = hold_of(PhoneState(row["state"]), _state(row["wanted_state"]))
+        hold = _hold_of(row, command.operation)
         step = decide(command.operation, hold)
         if step is Step.IMPOSSIBLE:
             if command.scope is OperationScope.PHONE:
@@ -66,6 +66,13 @@ def operate(
         _apply(tx, command, row, step, effects)
     effects.phones = phone_rows(tx, effects.done)
     return effects
+
+
+def _hold_of(row: Row, operation: Operation) -> PhoneState | None:
+    """How the phone is held. One that set itself apart is held by nobody, but may be released like one that is."""
+    if row["set_apart"] and operation is not Operation.RELEASE:
+        return _state(row["wanted_state"])
+    return hold_of(PhoneState(row["state"]), _state(row["wanted_state"]))
 
 
 def _not_possible(command: OperateCommand, state: PhoneState) -> Conflict:
@@ -98,7 +105,7 @@ def _apply(tx: Tx, command: OperateCommand, row: Row, step: Step, effects: Opera
 def _hold(tx: Tx, command: OperateCommand, row: Row, effects: OperateEffects) -> None:
     target = TARGET[command.operation]
     if row["item_id"] is None:
-        _set(tx, row["id"], state=target.value, why=_why(command), wanted_state=None, wanted_why=None)
+        _set(tx, row["id"], state=target.value, why=_why(command), wanted_state=None, wanted_why=None, set_apart=0)
         return
     _set(tx, row["id"], wanted_state=target.value, wanted_why=_why(command))
     if target in BREAKS_OFF:
@@ -110,7 +117,7 @@ def _lift(tx: Tx, command: OperateCommand, row: Row, effects: OperateEffects) ->
         _set(tx, row["id"], wanted_state=None, wanted_why=None)
         return
     state = lifted(_state(row["seen_state"]))
-    _set(tx, row["id"], state=state.value, why=_why(command))
+    _set(tx, row["id"], state=state.value, why=_why(command), set_apart=0)
     effects.checks.append(row["id"])
 
 
@@ -137,5 +144,6 @@ def settle(tx: Tx, phone_id: str) -> Sequence[PhoneRow]:
     wish = tx.rows(sa.select(phones.c.wanted_state, phones.c.wanted_why).where(phones.c.id == phone_id)).one_or_none()
     if wish is None or wish.wanted_state is None:
         return set_phone_state(tx, phone_id, PhoneState.AVAILABLE)
-    _set(tx, phone_id, state=wish.wanted_state, why=wish.wanted_why, wanted_state=None, wanted_why=None)
+    held = {"state": wish.wanted_state, "why": wish.wanted_why, "set_apart": 0}
+    _set(tx, phone_id, **held, wanted_state=None, wanted_why=None)
     return phone_rows(tx, [phone_id])

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from phonefarm.core.health import full_since
 from phonefarm.core.operations import HELD
 from phonefarm.errors import Fault, NotFound, ValidationFailed
-from phonefarm.models.phone import AccountRow, DailyLimits, PhoneReport, PhoneRow
+from phonefarm.models.phone import AccountRow, DailyLimits, PhoneFacts, PhoneReport, PhoneRow
 from phonefarm.models.process import AccountCommand
 from phonefarm.models.states import PhoneState
 from phonefarm.store.tables import account_usage, accounts, items, meta, phones
@@ -45,9 +46,9 @@ def begin_run(tx: Tx, run_id: int) -> None:
     if known == run_id:
         return
     upsert(tx, meta, {"name": "run", "value": run_id}, ("value",))
-    held = [state.value for state in HELD]
-    unseen = {"state": PhoneState.OFFLINE.value, "why": "not seen since the farm was started"}
-    tx.rows(sa.update(phones).where(phones.c.state.not_in(held)).values(**unseen))
+    held = sa.and_(phones.c.state.in_([state.value for state in HELD]), phones.c.set_apart == 0)
+    unseen = {"state": PhoneState.OFFLINE.value, "why": "not seen since the farm was started", "set_apart": 0}
+    tx.rows(sa.update(phones).where(~held).values(**unseen))
     tx.rows(sa.update(phones).values(seen_state=PhoneState.OFFLINE.value))
 
 
@@ -61,7 +62,7 @@ def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
 def _report_phone(tx: Tx, report: PhoneReport) -> None:
     known = next(iter(tx.maps(sa.select(phones).where(phones.c.id == report.phone_id))), None)
     state = _merged_state(tx, report, known)
-    held = known is not None and PhoneState(known["state"]) in HELD
+    held = known is not None and is_held(known)
     values = {
         "id": report.phone_id,
         "host": report.host,
@@ -69,18 +70,33 @@ def _report_phone(tx: Tx, report: PhoneReport) -> None:
         "state": state.value,
         "seen_state": report.state.value,
         "why": known["why"] if held and known is not None else report.why,
+        "set_apart": int(state is PhoneState.QUARANTINED and not held),
         "groups": list(report.groups) or (known["groups"] if known else []),
         "labels": known["labels"] if known else {},
-        "facts": asdict(report.facts) if report.facts else (known["facts"] if known else None),
+        "facts": _facts(tx, report.facts, (known["facts"] if known else None) or {}),
         "first_seen": tx.now,
         "last_seen": tx.now if report.state is not PhoneState.OFFLINE or known is None else known["last_seen"],
     }
-    upsert(tx, phones, values, ("host", "serial", "state", "seen_state", "why", "groups", "facts", "last_seen"))
+    update = ("host", "serial", "state", "seen_state", "why", "set_apart", "groups", "facts", "last_seen")
+    upsert(tx, phones, values, update)
+
+
+def _facts(tx: Tx, seen: PhoneFacts | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is known of a phone now; since when its battery is full is counted on."""
+    if seen is None:
+        return dict(before) or None
+    return {**asdict(seen), "full_since": full_since(before.get("full_since"), seen.battery, tx.now)}
+
+
+def is_held(row: Mapping[str, Any]) -> bool:
+    """Whether an operator holds the phone. A quarantine that the phone's actor set (``set_apart``) is none: what the
+    actor says next ends it."""
+    return PhoneState(row["state"]) in HELD and not row["set_apart"]
 
 
 def _merged_state(tx: Tx, report: PhoneReport, known: Mapping[str, Any] | None) -> PhoneState:
-    if known is not None and (held := PhoneState(known["state"])) in HELD:
-        return held
+    if known is not None and is_held(known):
+        return PhoneState(known["state"])
     if report.state is PhoneState.AVAILABLE and _has_item(tx, report.phone_id):
         return PhoneState.BUSY
     return report.state

@@ -216,6 +216,27 @@ phones = Table(
     Column("items_failed", Integer, nullable=False, default=0),
     _time("first_seen", required=True),
     _time("last_seen", required=True),
+    Column("set_apart", Integer, nullable=False, default=0, server_default="0"),
+)
+
+phone_rungs = Table(
+    "phone_rungs",
+    metadata,
+    Column("phone_id", String(200), primary_key=True),
+    Column("rung", String(20), primary_key=True),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("helped", Integer, nullable=False, default=0),
+    _time("last_at", required=True),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("adb_port", Integer, nullable=False),
+    Column("why", sa.Text),
+    _json("strangers", required=True),
+    _time("last_seen", required=True),
 )
 
 accounts = Table(

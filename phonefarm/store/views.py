@@ -14,6 +14,7 @@ from phonefarm.errors import NotFound
 from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.states import Capability, ItemState, ProcessState, PublicStatus
+from phonefarm.store.hosts import rungs
 from phonefarm.store.ledger import progress
 from phonefarm.store.tables import account_usage, accounts, actions, artifacts, events, items, phones, processes
 from phonefarm.store.writer import Row, maps
@@ -210,16 +211,17 @@ def artifact_type(connection: Connection, process_id: str, name: str, system: st
     return str(found)
 
 
-def phone_list(connection: Connection, phone_id: str | None = None) -> list[dict[str, Any]]:
-    """``GET /phones``, or the one phone."""
+def phone_list(connection: Connection, now: int, phone_id: str | None = None) -> list[dict[str, Any]]:
+    """``GET /phones``, or the one phone. ``now`` in ms."""
     query = sa.select(phones, items.c.id.label("item_id"), items.c.attempt, items.c.lease_until, items.c.process_id)
     query = query.join(items, items.c.running_phone == phones.c.id, isouter=True).order_by(phones.c.id)
     if phone_id is not None:
         query = query.where(phones.c.id == phone_id)
-    return [_phone(row) for row in maps(connection, query)]
+    tried = rungs(connection, phone_id)
+    return [_phone(row, now, tried.get(row["id"], {})) for row in maps(connection, query)]
 
 
-def _phone(row: Mapping[str, Any]) -> dict[str, Any]:
+def _phone(row: Mapping[str, Any], now: int, tried: Mapping[str, Any]) -> dict[str, Any]:
     facts = row["facts"] or {}
     return {
         "phone_id": row["id"],
@@ -233,7 +235,9 @@ def _phone(row: Mapping[str, Any]) -> dict[str, Any]:
         "why": row["why"],
         "wanted": row["wanted_state"] and {"state": row["wanted_state"], "why": row["wanted_why"]},
         "draining": row["wanted_state"] is not None,
-        "battery": facts.get("battery") or {"level": None, "temperature": None, "charging": None},
+        "battery": _battery(facts, now),
+        "screen": {"on": facts.get("screen_on"), "locked": facts.get("locked")},
+        "ladder": tried,
         "storage": {"free": facts.get("storage_free"), "total": facts.get("storage_total")},
         "first_seen": rfc3339(row["first_seen"]),
         "last_seen": rfc3339(row["last_seen"]),
@@ -241,6 +245,13 @@ def _phone(row: Mapping[str, Any]) -> dict[str, Any]:
         "lease": row["item_id"] and {"attempt": row["attempt"], "expires_at": rfc3339(row["lease_until"])},
         "counters": {"items_done": row["items_done"], "items_failed": row["items_failed"]},
     }
+
+
+def _battery(facts: Mapping[str, Any], now: int) -> dict[str, Any]:
+    """``full_hours``: for how long it has been full on its charger, which swells batteries; 0 when it is not."""
+    known = facts.get("battery") or {"level": None, "temperature": None, "charging": None}
+    since = facts.get("full_since")
+    return {**known, "full_hours": round((now - since) / 3_600_000, 2) if since is not None else 0.0}
 
 
 def account_list(connection: Connection, today: int, account_id: str | None = None) -> list[dict[str, Any]]:

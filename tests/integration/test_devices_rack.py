@@ -111,8 +111,8 @@ def rack_of(count: int, base: Path, *options: str) -> Iterator[Rack]:
                     server.connect(address)
             yield rack
         finally:
-            server.stop()
             process.terminate()
+            server.stop()
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_connect_track_and_probe(tmp_path: Path) -> None:
         assert (facts.phone_id, facts.model) == (phone.serialno, "Pixel 8")
         assert facts.battery.level is not None
         assert facts.storage_total is not None
-        assert identity(driver) == phone.serialno
+        assert identity(driver).phone_id == phone.serialno
         phone.do("offline")
         rack.until(lambda snapshot: snapshot.get(phone.address) == "offline")
         phone.do("online")
@@ -317,7 +317,7 @@ def test_phone_that_boots_is_not_ready(tmp_path: Path) -> None:
         with pytest.raises(DeviceError, match="booting") as caught:
             probe(phone.driver())
         assert caught.value.retryable
-        assert identity(phone.driver()) == phone.serialno
+        assert identity(phone.driver()).phone_id == phone.serialno
 
 
 def test_unauthorized_phone_is_told_apart(tmp_path: Path) -> None:

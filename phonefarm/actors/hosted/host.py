@@ -8,6 +8,7 @@ from phonefarm.actors import gateway
 from phonefarm.actors import host as plain
 from phonefarm.actors.adb import ServedAdb
 from phonefarm.actors.hosted import begin
+from phonefarm.actors.ladder import LadderConfig
 from phonefarm.actors.ports import PhonePort
 from phonefarm.actors.spawn import spawn_phone
 from phonefarm.settings import Settings
@@ -22,7 +23,9 @@ class HostActor(plain.HostActor):
             return gateway.phone(phone_id)
 
         super().__init__(
-            plain.HostConfig(name=name, connect=here.connect),
+            plain.HostConfig(
+                name=name, connect=here.connect, usb=here.usb, ladder=LadderConfig(reboot=settings.health.reboot)
+            ),
             adb=ServedAdb(port=settings.adb_port, state_dir=settings.state_dir / "adb" / name, usb=here.usb),
             manager=gateway.manager(),
             ensure_phone=ensure,

@@ -18,9 +18,12 @@ class PhoneActor(plain.PhoneActor):
             host=host,
             groups=settings.groups_of(phone_id, host),
             check_seconds=settings.check_seconds,
+            limits=settings.health.limits_for(settings.groups_of(phone_id, host)),
+            patience=settings.health.patience,
         )
         means = Means(
             app=settings.app,
+            profiles=settings.profile_dir,
             apk_dir=settings.apk_dir,
             judge=gateway.judge() if settings.judge is not None else None,
             loop=asyncio.get_running_loop(),

@@ -13,7 +13,8 @@ from phonefarm.serve.desk import desk_of, key_of, name_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
 from phonefarm.serve.problems import json_response
 from phonefarm.serve.query import CURSOR, LIMIT, limit_of, whole_number
-from phonefarm.serve.schemas import CapabilityList, PhoneList, PhoneShape, QueueList
+from phonefarm.serve.schemas import CapabilityList, QueueList
+from phonefarm.serve.schemas_farm import HostList, PhoneList, PhoneShape
 
 
 async def list_phones(request: Request) -> Response:
@@ -43,6 +44,11 @@ async def get_screen(request: Request) -> Response:
     except DeviceError as error:
         raise Conflict("phone_not_reachable", f"phone_not_reachable:{error.code}") from error
     return Response(picture, media_type=media_type, headers={"Cache-Control": "no-store"})
+
+
+async def list_hosts(request: Request) -> Response:
+    query_of(request)
+    return json_response({"items": await desk_of(request).farm.list_hosts(), "next_cursor": None})
 
 
 async def list_queue(request: Request) -> Response:
@@ -109,6 +115,16 @@ ENDPOINTS = (
             409: {"not_reachable": more.PHONE_NOT_REACHABLE},
             422: {},
         },
+    ),
+    Endpoint(
+        method="GET",
+        path="/hosts",
+        scope=Scope.READ,
+        handler=list_hosts,
+        tag="farm",
+        summary="The hosts and how their adb servers are",
+        answers={200: Answer(text="By name", model=HostList, examples={"hosts": more.listed(more.HOST)})},
+        problems={422: {}},
     ),
     Endpoint(
         method="GET",

@@ -17,7 +17,7 @@ from phonefarm.serve.desk import desk_of, key_of, name_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint
 from phonefarm.serve.faults import checked
 from phonefarm.serve.problems import json_response
-from phonefarm.serve.schemas import PhoneList, PhoneShape
+from phonefarm.serve.schemas_farm import PhoneList, PhoneShape
 
 _TEXTS = {
     Operation.PAUSE: "Give it no new work; what runs goes on.",

@@ -50,6 +50,8 @@ def power(android: Android, args: list[str]) -> str:
 
 def window(android: Android, args: list[str]) -> str:
     """The window that has the focus; also whether the lock screen is up."""
+    if args[:1] == ["policy"]:
+        return _policy(android)
     package, _, activity = android.front_activity().partition("/")
     full = package + activity if activity.startswith(".") else activity
     name = f"{package}/{full}"
@@ -66,6 +68,20 @@ def window(android: Android, args: list[str]) -> str:
     width, height = android.size
     sizes = f"init=1080x2400 420dpi cur={width}x{height} app={width}x{height}"
     return f"WINDOW MANAGER WINDOWS (dumpsys window)\n{lines}  {sizes}\n"
+
+
+def _policy(android: Android) -> str:
+    """``dumpsys window policy``: awake or not, locked or not."""
+    awake, locked = str(android.awake).lower(), str(android.faults.on("locked")).lower()
+    words = ("AWAKE", "ON") if android.awake else ("SLEEP", "OFF")
+    return (
+        "WINDOW MANAGER POLICY STATE (dumpsys window policy)\n"
+        "    mSafeMode=false mSystemReady=true mSystemBooted=true\n"
+        f"    mAwake={awake} mScreenOnEarly={awake} mScreenOnFully={awake}\n"
+        "    KeyguardServiceDelegate\n"
+        f"      showing={locked}\n      inputRestricted={locked}\n      secure=false\n"
+        f"      interactiveState=INTERACTIVE_STATE_{words[0]}\n      screenState=SCREEN_STATE_{words[1]}\n"
+    )
 
 
 def activity(android: Android, args: list[str]) -> str:

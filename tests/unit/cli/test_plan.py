@@ -12,7 +12,8 @@ from phonefarm.cli import plan, raynode
 from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.statedir import StateDir
 from phonefarm.errors import ConfigError
-from phonefarm.settings import HostSettings, Settings, read_farm_file
+from phonefarm.farmfile import read_farm_file
+from phonefarm.settings import HostSettings, Settings
 
 PORTS = {name: 22_000 + index for index, name in enumerate((*raynode.PORTS, *raynode.ROWS))}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phonefarm.devices.keyboard import plan_typing
-from phonefarm.devices.probe import identity, parse_battery, parse_df, probe
+from phonefarm.devices.probe import Identity, identity, parse_battery, parse_df, probe
 from phonefarm.devices.ranks import Row, extended, offset_of
 from phonefarm.devices.shell import Joiner, ShellResult
 from phonefarm.errors import ActionError, CommandFailed, DeviceError
@@ -151,23 +151,40 @@ class FakeShell:
 
 
 def test_probe_reads_all() -> None:
-    facts = probe(FakeShell("S1\n", "1\n", "Pixel 8\n", "14\n", BATTERY.format(usb="true", status=2), "no df"))
+    facts = probe(FakeShell("S1\n", "1\n", "Pixel 8\n", "14\n", BATTERY.format(usb="true", status=2), "no df", ""))
     assert (facts.phone_id, facts.model, facts.android, facts.storage_free) == ("S1", "Pixel 8", "14", None)
     assert facts.battery.level == 85
 
 
 def test_probe_of_a_phone_that_boots() -> None:
     with pytest.raises(DeviceError, match="booting") as caught:
-        probe(FakeShell("S1\n", "\n", "", "", "", ""))
+        probe(FakeShell("S1\n", "\n", "", "", "", "", ""))
     assert caught.value.retryable
 
 
 def test_probe_of_a_shell_that_does_not_echo() -> None:
     with pytest.raises(CommandFailed):
-        probe(FakeShell("", "", "", "", "", "", dead=True))
+        probe(FakeShell("", "", "", "", "", "", "", dead=True))
 
 
 def test_identity() -> None:
-    assert identity(FakeShell("S1\n")) == "S1"
+    boot = "0b0e3f7c-53a1-4f6e-9a51-0c61f3a9d001"
+    assert identity(FakeShell("S1\n", f"{boot}\n", "a1\n")) == Identity(phone_id="S1", body=boot)
+    assert identity(FakeShell("S1\n", "cat: Permission denied\n", "a1\n")).body == "a1"
     with pytest.raises(DeviceError):
-        identity(FakeShell("\n"))
+        identity(FakeShell("\n", "", ""))
+
+
+@pytest.mark.parametrize(
+    ("policy", "screen_on", "locked"),
+    [
+        ("    mAwake=true mScreenOnEarly=true\n    KeyguardServiceDelegate\n      showing=false\n", True, False),
+        ("      showing=true\n      interactiveState=INTERACTIVE_STATE_SLEEP\n", False, True),
+        ("  isStatusBarKeyguard=true mNavigationBar=null\n", None, True),
+        ("", None, None),
+        ("Can't find service: window", None, None),
+    ],
+)
+def test_screen_and_lock(policy: str, screen_on: bool | None, locked: bool | None) -> None:
+    facts = probe(FakeShell("S1\n", "1\n", "", "", "", "", policy))
+    assert (facts.screen_on, facts.locked) == (screen_on, locked)

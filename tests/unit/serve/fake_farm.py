@@ -205,6 +205,10 @@ class FakeFarm:
             raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
         return {**examples_more.PHONE, "phone_id": phone_id, "state": self.states.get(phone_id, "available")}
 
+    async def list_hosts(self) -> list[dict[str, Any]]:
+        self._fail()
+        return [examples_more.HOST]
+
     async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
         self._fail()
         self.operations.append(command)

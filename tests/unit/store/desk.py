@@ -70,7 +70,7 @@ class Desk:
         return row
 
     def view(self, phone_id: str) -> dict[str, Any]:
-        (view,) = self.read(lambda c: views.phone_list(c, phone_id))
+        (view,) = self.read(lambda c: views.phone_list(c, 0, phone_id))
         return dict(view)
 
     def operate(
