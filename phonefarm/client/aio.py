@@ -104,6 +104,10 @@ class AsyncFarm:
         """A screenshot or diagnostics."""
         return await self._do(calls.artifact(process_id, name))
 
+    async def hosts(self) -> list[dict[str, Any]]:
+        """All hosts and how their adb servers are."""
+        return await self._do(calls.hosts())
+
     async def phones(self) -> list[dict[str, Any]]:
         """All phones."""
         return await self._do(calls.phones())

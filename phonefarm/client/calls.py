@@ -143,6 +143,10 @@ def event_stream(process_id: str, after: int) -> tuple[str, dict[str, str]]:
 # -- farm ------------------------------------------------------------------------------------------
 
 
+def hosts() -> Call[list[dict[str, Any]]]:
+    return _get("/hosts", _items)
+
+
 def phones() -> Call[list[dict[str, Any]]]:
     return _get("/phones", _items)
 

@@ -101,6 +101,10 @@ class Farm:
         """A screenshot or diagnostics."""
         return self._do(calls.artifact(process_id, name))
 
+    def hosts(self) -> list[dict[str, Any]]:
+        """All hosts and how their adb servers are."""
+        return self._do(calls.hosts())
+
     def phones(self) -> list[dict[str, Any]]:
         """All phones."""
         return self._do(calls.phones())

@@ -181,7 +181,7 @@ class VPhone:
 
     def service(self, name: str, link: Link) -> Service | None:
         """The service that ``name`` opens, or None to refuse."""
-        return service_for(self, name)
+        return self.android.sockets.service(link, name) or service_for(self, name)
 
     def link_opened(self, link: Link) -> None:
         """A host connected."""
@@ -190,6 +190,7 @@ class VPhone:
     def link_closed(self, link: Link) -> None:
         """The connection is gone."""
         self._links.discard(link)
+        self.android.sockets.forget(link)
 
     # -- for services and the shell --------------------------------------------------------------------------------
     @property

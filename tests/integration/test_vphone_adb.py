@@ -1,4 +1,5 @@
-"""The virtual phone against the real adb server, with the command line and with adbutils, and with and without bursts.
+"""The virtual phone against real adb servers (the bundled one and Debian's 29.0.6), with the command line and with
+adbutils, with and without bursts (delayed_ack).
 
 Every test module run has servers of its own on free ports, each with its own HOME; they are stopped by their process.
 """
@@ -21,6 +22,10 @@ from pathlib import Path
 import adbutils  # type: ignore[import-untyped]
 import pytest
 
+from phonefarm.devices.adb_server import adb_binary
+from phonefarm.devices.driver import Driver
+from phonefarm.devices.handset import Handset
+from phonefarm.errors import BadScreen, PhoneFarmError
 from phonefarm.vphone.host import HostConfig, VPhoneHost
 from phonefarm.vphone.phone import VPhone
 
@@ -75,10 +80,11 @@ class Lab:
     rack: Rack
     port: int
     home: Path
+    binary: str
 
     def adb(self, *args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         """Run the adb command line against this server."""
-        command = [adbutils.adb_path(), "-P", str(self.port), *args]
+        command = [self.binary, "-P", str(self.port), *args]
         given = subprocess.DEVNULL if stdin is None else None
         return subprocess.run(
             command, capture_output=True, timeout=40, check=False, env=_env(self.home), stdin=given, input=stdin
@@ -130,21 +136,33 @@ def _answers(port: int) -> bool:
     return True
 
 
-@pytest.fixture(scope="module", params=["plain", "burst"])
+def debian_adb() -> str:
+    """Debian's adb, unpacked beside the environment of the tests. Skips, saying why, where it cannot be had."""
+    root = Path(__file__).parents[2]
+    command = ["sh", str(root / "scripts" / "debian_adb.sh"), str(root / ".venv" / "debian-adb")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(done.stderr.strip())
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module", params=["bundled-plain", "bundled-burst", "debian-plain", "debian-burst"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One adb server and three phones, for all tests of a mode."""
+    kind, _, mode = request.param.partition("-")
+    binary = adb_binary() if kind == "bundled" else debian_adb()
     home = tmp_path_factory.mktemp("adb-home")
     port = _free_port()
-    command = [adbutils.adb_path(), "-P", str(port), "nodaemon", "server"]
+    command = [binary, "-P", str(port), "nodaemon", "server"]
     quiet = subprocess.DEVNULL
-    env = _env(home, request.param == "burst")
+    env = _env(home, mode == "burst")
     server = subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=quiet)
     config = HostConfig(phones=3, reboot_down_seconds=0.2, boot_seconds=0.1, journal_dir=home / "journal", seed=11)
     rack = Rack(config)
     try:
         rack.start()
         eventually("adb server up", lambda: _listens(port) and _answers(port))
-        yield Lab(rack=rack, port=port, home=home)
+        yield Lab(rack=rack, port=port, home=home, binary=binary)
     finally:
         rack.stop()
         server.terminate()
@@ -349,3 +367,173 @@ def test_a_process_of_phones_starts_and_ends_cleanly(tmp_path: Path) -> None:
     assert process.wait(10) == 0
     assert process.stderr is not None
     assert process.stderr.read() == b""
+
+
+class Echo(threading.Thread):
+    """A service of this machine: answers one line in capitals."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        with self._listener:
+            conn, _ = self._listener.accept()
+            with conn, conn.makefile("rwb") as line:
+                line.write(line.readline().upper())
+
+
+def test_the_phone_reaches_the_host_by_reverse(lab: Lab, phone: VPhone) -> None:
+    """``adb reverse``: listed, used from the phone's shell, taken back."""
+    echo = Echo()
+    assert lab.on(phone, "reverse", "tcp:7001", f"tcp:{echo.port}").returncode == 0
+    assert f"tcp:7001 tcp:{echo.port}".encode() in lab.on(phone, "reverse", "--list").stdout
+    assert lab.on(phone, "shell", "echo hello | nc localhost 7001").stdout == b"HELLO\n"
+    free = lab.on(phone, "reverse", "tcp:0", f"tcp:{echo.port}").stdout.strip()
+    assert free.isdigit()
+    assert lab.on(phone, "reverse", "--remove", "tcp:7001").returncode == 0
+    assert lab.on(phone, "reverse", "--remove", "tcp:7001").returncode == 1
+    assert lab.on(phone, "reverse", "--remove-all").returncode == 0
+    assert b"tcp:" not in lab.on(phone, "reverse", "--list").stdout
+    refused = lab.on(phone, "shell", "nc localhost 7001")
+    assert (refused.returncode, refused.stderr) == (1, b"nc: connect: Connection refused\n")
+
+
+def test_a_host_that_hangs_up_takes_its_reversed_sockets_along(lab: Lab, phone: VPhone) -> None:
+    """What was reversed ends with the connection."""
+    assert lab.on(phone, "reverse", "tcp:7002", "tcp:1").returncode == 0
+    lab.adb("disconnect", address(phone))
+    lab.connect(phone)
+    assert b"tcp:7002" not in lab.on(phone, "reverse", "--list").stdout
+
+
+@pytest.mark.parametrize("name", ["tcp:7003", "localabstract:talk"])
+def test_the_host_reaches_the_phone_by_forward(lab: Lab, phone: VPhone, name: str) -> None:
+    """``adb forward`` to what listens in the phone's shell; 1 MB back."""
+    port = int(lab.on(phone, "forward", "tcp:0", name).stdout)
+    listen = "nc -l -p 7003" if name.startswith("tcp") else "nc -U -l talk"
+    command = [lab.binary, "-P", str(lab.port), "-s", address(phone), "shell", f"cat /sdcard/big | {listen} | wc -c"]
+    lab.on(phone, "shell", "head -c 1000000 /dev/zero > /sdcard/big")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_env(lab.home)) as waiting:
+        eventually("it listens", lambda: name in phone.android.sockets._waiting)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
+            conn.sendall(b"x" * 300_000)
+            got = 0
+            while got < 1_000_000:
+                got += len(conn.recv(65536))
+        assert waiting.communicate(timeout=20)[0].strip() == b"300000"
+    assert got == 1_000_000
+    lab.on(phone, "forward", "--remove", f"tcp:{port}")
+
+
+def test_nothing_listens(lab: Lab, phone: VPhone) -> None:
+    """The connection ends at once, as on a phone where nobody listens."""
+    port = int(lab.on(phone, "forward", "tcp:0", "tcp:7999").stdout)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
+        assert conn.recv(1) == b""
+    lab.on(phone, "forward", "--remove", f"tcp:{port}")
+
+
+def test_bugreport_is_a_zip(lab: Lab, phone: VPhone, tmp_path: Path) -> None:
+    """``adb bugreport FILE``: the zip that ``bugreportz`` made, pulled."""
+    target = tmp_path / "report.zip"
+    done = lab.on(phone, "bugreport", str(target))
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(target) as archive:
+        main = archive.read("main_entry.txt").decode()
+        assert b"DUMP OF SERVICE battery" in archive.read(main)
+
+
+def test_logcat_formats_filters_and_following(lab: Lab, phone: VPhone) -> None:
+    """Known formats and tags; a line that is written later arrives."""
+    lab.rack.do(lambda: phone.android.note("W", "Soup", "is hot", 42))
+    lab.rack.do(lambda: phone.android.note("I", "Bread", "is warm", 43))
+    assert (
+        lab.on(phone, "logcat", "-d", "-v", "brief", "Soup:W", "*:S").stdout.splitlines()[-1]
+        == b"W/Soup(   42): is hot"
+    )
+    assert lab.on(phone, "logcat", "-d", "-v", "raw", "-s", "Bread").stdout.endswith(b"\nis warm\n")
+    assert b"is warm" not in lab.on(phone, "logcat", "-d", "*:W").stdout
+    command = [lab.binary, "-P", str(lab.port), "-s", address(phone), "logcat", "-v", "tag", "-s", "Later"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_env(lab.home)) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline().startswith(b"---")
+        lab.rack.do(lambda: phone.android.note("E", "Later", "now", 44))
+        assert following.stdout.readline().strip() == b"E/Later: now"
+        following.terminate()
+
+
+def _look(lab: Lab, phone: VPhone, seconds: float = 1.5) -> str:
+    """What phonefarm's driver makes of the phone: ``ok``, or the name of its error."""
+    try:
+        return "ok" if Driver(port=lab.port, serial=address(phone)).sh(["echo", "x"], timeout=seconds).ok else "rc"
+    except PhoneFarmError as error:
+        return type(error).__name__
+
+
+def _lock_out(phone: VPhone) -> None:
+    phone.require_auth(True)
+    phone.drop()
+
+
+def _let_in(phone: VPhone) -> None:
+    phone.accept_keys()
+    phone.require_auth(False)
+
+
+WIRE_FAULTS: dict[str, tuple[Callable[[VPhone], object], Callable[[VPhone], object], set[str], set[str]]] = {
+    # fault: (on, off, adb's states while it lasts, errors of a command while it lasts)
+    "hang": (lambda p: p.hang(True), lambda p: p.hang(False), {"device"}, {"DeviceTimeout"}),
+    "offline": (lambda p: p.offline(True), lambda p: p.offline(False), {"offline", ""}, {"DeviceError", "DeviceLost"}),
+    "kill": (lambda p: p.kill(), lambda p: p.revive(), {"offline", ""}, {"DeviceError", "DeviceLost"}),
+    "drop": (lambda p: p.drop(), lambda p: None, {"device"}, {"ok"}),
+    "reset": (lambda p: p.reset(), lambda p: None, {"device"}, {"ok"}),
+    "require_auth": (
+        _lock_out,
+        _let_in,
+        {"unauthorized"},
+        {"DeviceUnauthorized"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+def test_the_fault_table_of_the_wire(lab: Lab, fault: str) -> None:
+    """Each fault: adb's state, the driver's named error, and that all is well after it."""
+    phone = lab.rack.host.phones["VP000001"]
+    lab.connect(phone)
+    on, off, states, errors = WIRE_FAULTS[fault]
+    lab.rack.do(lambda: on(phone))
+    try:
+        eventually(f"{fault}: a state of {states}", lambda: lab.state(phone) in states)
+        eventually(f"{fault}: an error of {errors}", lambda: _look(lab, phone) in errors)
+    finally:
+        lab.rack.do(lambda: off(phone))
+    lab.adb("disconnect", address(phone))
+    lab.connect(phone)
+    eventually("it answers again", lambda: _look(lab, phone) == "ok")
+
+
+SCREEN_FAULTS = {
+    "no_idle": "could not get idle state",
+    "null_root": "null root node",
+}
+
+
+@pytest.mark.parametrize("fault", SCREEN_FAULTS)
+def test_the_fault_table_of_the_screen(lab: Lab, phone: VPhone, fault: str) -> None:
+    """A dump that fails with exit code 0 is BadScreen, never an old screen; then the screen is read again."""
+    hands = Handset(shell=Driver(port=lab.port, serial=address(phone)), stop=_Never(), pause=lambda seconds: None)
+    hands.look()
+    lab.rack.do(lambda: phone.android.faults.set(fault))
+    with pytest.raises(BadScreen, match=SCREEN_FAULTS[fault]):
+        hands.look()
+    lab.rack.do(phone.android.faults.clear)
+    assert hands.look().packages
+
+
+class _Never:
+    def check(self) -> None:
+        return None

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from phonefarm.vphone.android import activity, dumpsys, inputs, packages, screen, system
+from phonefarm.vphone.android import activity, dumpsys, inputs, netcat, packages, reports, screen, system
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call, Command
 
@@ -11,6 +11,8 @@ Function = Callable[[Android, Call], Awaitable[int]]
 
 FUNCTIONS: dict[str, Function] = {
     **system.FUNCTIONS,
+    **reports.FUNCTIONS,
+    **netcat.FUNCTIONS,
     **screen.FUNCTIONS,
     **inputs.FUNCTIONS,
     **activity.FUNCTIONS,

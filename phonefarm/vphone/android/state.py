@@ -28,6 +28,7 @@ from phonefarm.vphone.apps.app import SWIPE_PX, App
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, hit, scaled
 from phonefarm.vphone.apps.picture import Camera
 from phonefarm.vphone.fs import CAPACITY, SYSTEM_BYTES, FileSystem
+from phonefarm.vphone.sockets import Sockets
 
 LOG_LINES = 500
 CACHES = {"org.phonefarm.feed": 900_000_000, "com.android.settings": 2_000_000}
@@ -90,6 +91,7 @@ class Android:
         self.caches: dict[str, int] = dict(CACHES)
         self.profile: dict[str, str] = dict(feed.PROFILE)
         self.boot_id = ""
+        self.sockets = Sockets()
         self.properties = Properties(config.serialno, config.model, config.product)
         self.rotation = 0
         self.size_override: tuple[int, int] | None = None

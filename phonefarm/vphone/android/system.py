@@ -64,23 +64,6 @@ async def df(android: Android, call: Call) -> int:
     return 0
 
 
-async def logcat(android: Android, call: Call) -> int:
-    """``logcat [-d] [-c] [-t N] [-v time|threadtime|brief]``; without ``-d`` it goes on until it is stopped."""
-    if "-c" in call.args:
-        android.log.clear()
-        return 0
-    await call.out("--------- beginning of main\n")
-    lines = list(android.log)
-    if "-t" in call.args:
-        lines = lines[-int(call.args[call.args.index("-t") + 1]) :]
-    for line in lines:
-        stamp = time.strftime("%m-%d %H:%M:%S", time.gmtime(line.at)) + f".{int(line.at % 1 * 1000):03d}"
-        await call.out(f"{stamp} {line.pid:>5} {line.pid:>5} {line.level} {line.tag}: {line.text}\n")
-    if "-d" not in call.args and "-t" not in call.args:
-        await asyncio.Event().wait()
-    return 0
-
-
 def _processes(android: Android) -> list[tuple[str, int, str]]:
     fixed = [("root", 1, "init"), ("system", 1500, "system_server"), ("u0_a91", 2100, "com.android.systemui")]
     fixed.append(("u0_a120", 2300, "com.google.android.apps.nexuslauncher"))
@@ -153,7 +136,6 @@ FUNCTIONS: dict[str, Callable[[Android, Call], Awaitable[int]]] = {
     "setprop": setprop,
     "settings": settings,
     "df": df,
-    "logcat": logcat,
     "ps": ps,
     "pidof": pidof,
     "ip": ip,

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from phonefarm.vphone.wire import auth, packets
 from phonefarm.vphone.wire.packets import Packet
-from phonefarm.vphone.wire.stream import Stream
+from phonefarm.vphone.wire.stream import OUR_WINDOW, Stream
 
 Service = Callable[[Stream], Awaitable[None]]
 """Runs one opened stream to its end."""
@@ -145,6 +145,20 @@ class Link(asyncio.Protocol):
         elif self._transport is not None:
             self._transport.write(data)
 
+    def open(self, service: str) -> Stream:
+        """A stream to a service of the host, such as ``tcp:8081``. It is closed if the host refuses; what is written
+        before the host accepts waits."""
+        delayed = "delayed_ack" in self.features
+        stream = Stream(self, self._next_id, 0, 0 if delayed else None)
+        stream.hold()
+        self._next_id += 1
+        if self.connected:
+            self._streams[stream.local] = stream
+            self.send(packets.OPEN, stream.local, OUR_WINDOW if delayed else 0, service.encode() + b"\0")
+        else:
+            stream.hung_up()
+        return stream
+
     def forget(self, stream: Stream) -> None:
         """``stream`` has closed on our side."""
         self._streams.pop(stream.local, None)
@@ -223,6 +237,8 @@ class Link(asyncio.Protocol):
 
     def _on_stream_packet(self, packet: Packet) -> None:
         stream = self._streams.get(packet.arg1)
+        if stream is not None and not stream.remote and packet.command == packets.OKAY:
+            stream.remote = packet.arg0  # the host accepts what we opened
         if stream is None or (packet.arg0 != stream.remote and packet.arg0 != 0):
             return
         if packet.command == packets.WRTE:

@@ -89,8 +89,18 @@ class Stream:
             self.closed = True
             self._carrier.send(packets.CLSE, self.local, self.remote)
             self._carrier.forget(self)
+            self._changed.set()
+
+    async def ended(self) -> None:
+        """Wait until the stream is closed, by whomever."""
+        while not self.closed:
+            await self._wait()
 
     # -- called by the link ----------------------------------------------------------------------------------------
+    def hold(self) -> None:
+        """We opened this stream: nothing leaves before the host has accepted it."""
+        self._in_flight = True
+
     def accept(self) -> None:
         """Tell the host that the stream is open."""
         self._okay(OUR_WINDOW)
@@ -106,8 +116,9 @@ class Stream:
 
     def acknowledged(self, payload: bytes) -> None:
         """An OKAY of the host; with ``delayed_ack`` its payload says how many bytes were taken."""
+        self._in_flight = False
         if self._credit is None:
-            self._in_flight = False
+            pass
         elif len(payload) == 4:
             self._credit += int.from_bytes(payload, "little")
         self.pump()

@@ -166,7 +166,7 @@ async def test_a_window_without_the_feature_is_refused() -> None:
         assert (packet.command, packet.arg0, packet.arg1) == (packets.CLSE, 0, 7)
 
 
-@pytest.mark.parametrize("name", ["nonsense:", "tcp:99", "localabstract:x", "jdwp:1", "reverse:list-forward"])
+@pytest.mark.parametrize("name", ["nonsense:", "tcp:99", "localabstract:x", "jdwp:1"])
 async def test_unknown_services_are_closed(name: str) -> None:
     """CLSE(0, their id)."""
     async with phone_and_host() as (_, host):
