@@ -136,6 +136,9 @@ class FakeHandle:
     def snapshot(self, name: str) -> Artifact:
         return Artifact(name=f"{name}.png", media_type="image/png", data=b"\x89PNG fake")
 
+    def dump(self, name: str) -> Artifact:
+        return Artifact(name=f"{name}.xml", media_type="text/plain", data=b"<hierarchy/>")
+
     def leave(self) -> None:
         self._phone.log.append((self._phone.phone_id, "leave", Action(index=-1, kind=ActionKind.CLOSE_APP)))
 

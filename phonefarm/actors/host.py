@@ -361,7 +361,7 @@ class HostActor:
 
     async def _redialled(self, phone_id: str | None, *, helped: bool) -> None:
         """A known phone on the network was dialled again: counted once when it is back, once when it stays away."""
-        if phone_id is not None:
+        if phone_id is not None and not self._ladder.climbs(phone_id):
             await self._count(phone_id, Rung.CONNECT, helped)
 
     # -- helpers --

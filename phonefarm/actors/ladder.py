@@ -78,6 +78,10 @@ class Ladder:
         now = asyncio.get_running_loop().time()
         return phone_id not in self._climbing and now >= self._rest_until.get(phone_id, now)
 
+    def climbs(self, phone_id: str) -> bool:
+        """Whether it is being helped now."""
+        return phone_id in self._climbing
+
     def forget(self, phone_id: str) -> None:
         """The phone answers again: the next trouble is a new one."""
         self._rest_until.pop(phone_id, None)

@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from phonefarm.errors import ActionError, ActionTimedOut, CommandFailed, DeviceLost, PhoneFarmError, SessionStopped
+from phonefarm.errors import (
+    ActionError,
+    ActionTimedOut,
+    BadScreen,
+    CommandFailed,
+    DeviceLost,
+    PhoneFarmError,
+    SessionStopped,
+)
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 
@@ -26,6 +34,7 @@ class Runner(Protocol):
     def run(self, action: Action) -> ActionResult: ...
     def leave(self) -> None: ...
     def snapshot(self, name: str) -> Artifact: ...
+    def dump(self, name: str) -> Artifact: ...
 
 
 class Stop:
@@ -182,16 +191,18 @@ class Session:
             definite=answered,
         )
         last = Entry(kind=EntryKind.FAILED, action=self._doing, error=info, seconds=self._spent())
-        evidence = tuple(self._evidence()) if isinstance(error, ActionError) else ()
+        evidence = tuple(self._evidence()) if isinstance(error, ActionError | BadScreen) else ()
         self._tidy()
         return replace(last, artifacts=evidence)
 
     def _evidence(self) -> Iterable[Artifact]:
+        """The screen as a picture and as the text it was read from, as far as the phone still gives them."""
         name = f"{safe_name(self._job.phone_id)}-failure-{self._job.lease.attempt}"
-        try:
-            yield self._runner.snapshot(name)
-        except PhoneFarmError as error:
-            log.info("no screenshot of the failure: %s", error.message)
+        for take in (self._runner.snapshot, self._runner.dump):
+            try:
+                yield take(name)
+            except PhoneFarmError as error:
+                log.info("no %s of the failure: %s", take.__name__, error.message)
 
     def _tidy(self) -> None:
         try:

@@ -128,6 +128,15 @@ class Executor:
             self._hands.begin(BUDGETS[ActionKind.CLOSE_APP], "the screenshot")
             return self._picture(name)
 
+    def dump(self, name: str) -> Artifact:
+        """The text that the phone gives for its screen, as it is: ``<name>.xml``. Raises DeviceError, SessionStopped.
+
+        Plain text by its type: what apps write into it must never be shown as a page.
+        """
+        with self._stoppable():
+            self._hands.begin(BUDGETS[ActionKind.CLOSE_APP], "the dump")
+            return Artifact(name=f"{name}.xml", media_type="text/plain", data=self._hands.raw_dump())
+
     # -- actions -------------------------------------------------------------------------------------
 
     def _open_app(self, params: Mapping[str, Any]) -> ActionResult:

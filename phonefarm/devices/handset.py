@@ -99,6 +99,12 @@ class Handset:
             raise BadScreen(f"the screenshot is no whole PNG ({len(png)} bytes)")
         return png
 
+    def raw_dump(self) -> bytes:
+        """What the phone gives for its screen now, not read. Raises CommandFailed, OutputTruncated above the cap."""
+        return self._shell.exec_out_all(
+            DUMP, timeout=self._seconds(), joiner=";", max_output=2 * screens.MAX_BYTES, guard=self._stop.check
+        )
+
     def _dump(self, before: Sequence[Argv]) -> Screen:
         lines = [*before, *DUMP]
         try:

@@ -127,6 +127,9 @@ def test_hostile_dump(session: Session, name: str) -> None:
     with pytest.raises(BadScreen):
         session.search("tea")
     assert session.executor.snapshot("proof").data.startswith(PNG)
+    kept = session.executor.dump("proof")
+    assert (kept.name, kept.media_type) == ("proof.xml", "text/plain")
+    assert kept.data.decode().strip() == HOSTILE[name].strip()
     assert session.do(ActionKind.SCREENSHOT, keyword="tea", name="proof").artifacts[0].name == "proof.png"
 
 

@@ -159,7 +159,7 @@ async def test_what_cannot_be_retried_fails_at_once_with_its_evidence(db_url: st
         assert view["outcome"] == "failed"
         assert view["error"]["code"] == "app_missing"
         assert view["error"]["action"] == "open_app"
-        assert view["result"]["artifacts"][0]["name"] == "P1-failure-1.png"
+        assert [a["name"] for a in view["result"]["artifacts"]] == ["P1-failure-1.png", "P1-failure-1.xml"]
 
 
 async def test_attempts_are_bounded(db_url: str, tmp_path: Path) -> None:
