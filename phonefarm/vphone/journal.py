@@ -2,7 +2,8 @@
 
 Each line is written and flushed when the command ends: ``mono_start`` and ``mono`` are seconds of the monotonic clock
 (arrival and end), ``at`` is the wall time of the end (UTC, milliseconds), ``rc`` is null for a command that was killed
-or that has no exit code. Two commands overlapped when their intervals do.
+or that has no exit code. Two commands overlapped when their intervals do. A second file, ``<serial>.shown.jsonl``, says
+which video or article filled the screen, and when it came up.
 """
 
 import json
@@ -29,10 +30,19 @@ class Journal:
 
     def __init__(self, folder: Path | None, serialno: str) -> None:
         self.count = 0
+        self._folder, self._serialno = folder, serialno
         self._file: TextIO | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = (folder / f"{serialno}.jsonl").open("a", encoding="utf-8")
+
+    def shown(self, query: str, rank: int, title: str, author: str) -> None:
+        """A piece of content fills the screen: a line in ``<serialno>.shown.jsonl``."""
+        if self._folder is None:
+            return
+        line = {"mono": time.monotonic(), "query": query, "rank": rank, "title": title, "author": author}
+        with (self._folder / f"{self._serialno}.shown.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     @contextmanager
     def command(self, service: str, command: str) -> Iterator[Entry]:

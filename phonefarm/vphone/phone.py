@@ -80,6 +80,9 @@ class VPhone:
             ),
             on_reboot=self.reboot,
         )
+        self.android.on_shown = lambda playing: self.journal.shown(
+            playing.query, playing.rank, playing.video.title, playing.video.author
+        )
         self._commands = commands_of(self.android)
         self._links: set[Link] = set()
         self._listener: socket.socket | None = None

@@ -57,7 +57,14 @@ class Phone:
 
     def journal(self) -> list[dict[str, Any]]:
         """What it was told, in order of ending."""
-        return [json.loads(line) for line in (self.rack.journal / f"{self.serialno}.jsonl").read_text().splitlines()]
+        return self._lines(f"{self.serialno}.jsonl")
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Which videos or articles filled its screen, in order."""
+        return self._lines(f"{self.serialno}.shown.jsonl")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.rack.journal / name).read_text().splitlines()]
 
 
 @dataclass(kw_only=True)

@@ -2,7 +2,7 @@
 
 Popups, idle-state errors, crashes, slow screens and dropped connections come by a plan of faults. As the farm does, an
 action that failed is tried again from whatever state the phone is in. What is read is compared with the phones' own
-catalogue, and the phones' journals show that the storm was there.
+catalogue and with their own journals of what filled the screen; the journals also show that the storm was there.
 """
 
 from __future__ import annotations
@@ -97,6 +97,10 @@ def test_nothing_is_ever_read_wrong(rack: Rack, app: str) -> None:
         assert outcome.read == outcome.wanted
         assert len(outcome.read) == RANKS, [error.message for error in outcome.errors]
         assert all(error.code and error.message for error in outcome.errors)
+    for phone, outcome in zip(phones, outcomes, strict=True):
+        shown = {(line["query"], line["rank"], line["title"], line["author"]) for line in phone.shown()}
+        read = {(got["keyword"], got["rank"], got["title"], got["author"]) for got in outcome.read}
+        assert read <= shown, "something was read that the phone never showed"
     assert sum(len(outcome.errors) for outcome in outcomes) > 0, "the storm did nothing"
     taps = [line for phone in phones for line in phone.journal() if "input tap 830 1320" in str(line["command"])]
     assert taps, "no popup was ever put away"

@@ -24,7 +24,7 @@ from phonefarm.vphone.android.parts import (
 )
 from phonefarm.vphone.android.properties import Properties
 from phonefarm.vphone.apps import feed, launcher, reader, settings
-from phonefarm.vphone.apps.app import SWIPE_PX, App
+from phonefarm.vphone.apps.app import SWIPE_PX, App, Playing
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, hit, scaled
 from phonefarm.vphone.apps.picture import Camera
 from phonefarm.vphone.fs import CAPACITY, SYSTEM_BYTES, FileSystem
@@ -91,6 +91,8 @@ class Android:
         self.caches: dict[str, int] = dict(CACHES)
         self.profile: dict[str, str] = dict(feed.PROFILE)
         self.boot_id = ""
+        self.on_shown: Callable[[Playing], object] = lambda playing: None
+        self._playing: Playing | None = None
         self.sockets = Sockets()
         self.properties = Properties(config.serialno, config.model, config.product)
         self.rotation = 0
@@ -230,8 +232,16 @@ class Android:
         elif self.faults.on("popup"):
             root = popup(self.faults.text("popup"))
         else:
-            root = self.front_app().tree(self.clock())
+            app = self.front_app()
+            root = app.tree(self.clock())
+            self._tell(app.playing())
         return scaled(root, *self.size)
+
+    def _tell(self, playing: Playing | None) -> None:
+        """Write down what fills the screen, each time it is something else."""
+        if playing != self._playing and playing is not None:
+            self.on_shown(playing)
+        self._playing = playing
 
     def window_package(self) -> str:
         """Package of the window that the dump shows."""

@@ -1,11 +1,22 @@
 """What Android asks of an app."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from phonefarm.vphone.apps.content import Video
 from phonefarm.vphone.apps.nodes import Node
 
 SWIPE_PX = 300
 """A swipe must be longer than this to turn a page, in pixels of the 1080 x 2400 screen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Playing:
+    """``rank`` of what ``query`` found; the app's own feed has no query."""
+
+    query: str
+    rank: int
+    video: Video
 
 
 class App(Protocol):
@@ -36,4 +47,8 @@ class App(Protocol):
 
     def shown(self, now: float) -> None:
         """The app came to the front."""
+        ...
+
+    def playing(self) -> Playing | None:
+        """The one piece of content that fills the screen, None for a list or anything else."""
         ...

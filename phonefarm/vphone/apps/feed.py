@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from phonefarm.vphone.apps import feed_views, profile_views
-from phonefarm.vphone.apps.app import SWIPE_PX
+from phonefarm.vphone.apps.app import SWIPE_PX, Playing
 from phonefarm.vphone.apps.content import Video, catalogue
 from phonefarm.vphone.apps.nodes import Node, scrollable_at
 
@@ -95,6 +95,16 @@ class FeedApp:
     def screen(self) -> Screen:
         """The screen on top."""
         return self._stack[-1]
+
+    def playing(self) -> Playing | None:
+        """The video that plays."""
+        match self.screen:
+            case Feed(rank=rank):
+                return Playing(query="", rank=rank, video=self._of("")[rank])
+            case Player(query=query, rank=rank):
+                return Playing(query=query, rank=rank, video=self._of(query)[rank])
+            case _:
+                return None
 
     # -- what Android asks -----------------------------------------------------------------------------------------
     def tree(self, now: float) -> Node:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from phonefarm.vphone.apps.app import Playing
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, Style, rect
 
 PACKAGE = "com.google.android.apps.nexuslauncher"
@@ -48,6 +49,10 @@ class Launcher:
     def shown(self, now: float) -> None:
         """Nothing plays."""
 
+    def playing(self) -> Playing | None:
+        """Nothing plays here."""
+        return None
+
 
 class PlainApp:
     """An installed app of which only the name is known."""
@@ -87,6 +92,10 @@ class PlainApp:
 
     def shown(self, now: float) -> None:
         """Nothing plays."""
+
+    def playing(self) -> Playing | None:
+        """Nothing plays here."""
+        return None
 
 
 def _icon(place: int, package: str, label: str, colour: str) -> Node:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from phonefarm.vphone.apps import reader_views
-from phonefarm.vphone.apps.app import SWIPE_PX
+from phonefarm.vphone.apps.app import SWIPE_PX, Playing
 from phonefarm.vphone.apps.content import Video, catalogue
 from phonefarm.vphone.apps.nodes import Node
 
@@ -77,6 +77,16 @@ class ReaderApp:
                 return reader_views.hits(query, self._of(query), offset)
             case Article(query=query, rank=rank):
                 return reader_views.article(self._of(query)[rank])
+
+    def playing(self) -> Playing | None:
+        """The article that is open."""
+        match self.page:
+            case Front(rank=rank):
+                return Playing(query="", rank=rank, video=self._of("")[rank])
+            case Article(query=query, rank=rank):
+                return Playing(query=query, rank=rank, video=self._of(query)[rank])
+            case _:
+                return None
 
     def act(self, action: str, now: float) -> None:
         """A node with this action was tapped."""

@@ -2,6 +2,7 @@
 
 from collections.abc import MutableMapping
 
+from phonefarm.vphone.apps.app import Playing
 from phonefarm.vphone.apps.nodes import HEIGHT, WIDTH, Node, Style, rect
 
 PACKAGE = "com.android.settings"
@@ -59,6 +60,10 @@ class SettingsApp:
 
     def shown(self, now: float) -> None:
         """Nothing plays."""
+
+    def playing(self) -> Playing | None:
+        """Nothing plays here."""
+        return None
 
     def _switch(self, place: int, space: str, name: str, title: str) -> Node:
         on = self._values[space].get(name) == "1"
