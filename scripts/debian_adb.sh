@@ -8,8 +8,12 @@ packages="adb android-libbase android-libboringssl android-libcutils android-lib
 if [ -x "$folder/adb" ]; then echo "$folder/adb"; exit 0; fi
 command -v apt-get >/dev/null && command -v dpkg >/dev/null || { echo "no Debian here: its adb is not tested" >&2; exit 1; }
 mkdir -p "$folder/debs"
-(cd "$folder/debs" && apt-get download $packages >"$folder/log" 2>&1) || {
-    echo "Debian's adb cannot be downloaded (apt-get update first?); see $folder/log" >&2; exit 1; }
+# where the machine's package lists are empty, lists of our own: that needs no root either
+own() { apt-get -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User= "$@"; }
+(cd "$folder/debs" && {
+    apt-get download $packages || {
+        mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"; own update && own download $packages; }
+}) >"$folder/log" 2>&1 || { echo "Debian's adb cannot be downloaded; see $folder/log" >&2; exit 1; }
 for deb in "$folder"/debs/*.deb; do dpkg -x "$deb" "$folder/root"; done
 libs=$(dirname "$(find "$folder/root/usr/lib" -name 'libusb-1.0.so.0' | head -n 1)")
 cat > "$folder/adb.new" <<END

@@ -34,6 +34,7 @@ from phonefarm.models.states import PhoneState
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.25, 10.0
+_TWINS = "two phones have this serial and adb cannot tell them apart: take one off"
 
 
 class AdbHost(Protocol):
@@ -300,6 +301,8 @@ class HostActor:
             mendable = await self._detach(phone_id, serial, f"adb: {state}")
             if state == "offline" and mendable:
                 self._background(self._offline(phone_id, serial))
+            elif state == DUPLICATE:
+                await (await self._ensure(phone_id)).distrust(_TWINS)
         await self._leaves(phone_id, serial)
 
     async def _detach(self, phone_id: str, serial: str, why: str) -> bool:
@@ -321,8 +324,7 @@ class HostActor:
         if state == "unauthorized" and ":" not in serial:
             await self._report(serial, serial, PhoneState.UNAUTHORIZED, "accept this computer's key on the phone")
         elif state == DUPLICATE:
-            why = "two phones have this serial, adb cannot tell them apart: take one off"
-            await self._report(serial, serial, PhoneState.QUARANTINED, why)
+            await self._report(serial, serial, PhoneState.QUARANTINED, _TWINS)
         else:
             log.info("%s is %s and has not said who it is", serial, state)
 

@@ -74,6 +74,7 @@ class Rack:
     server: AdbServer
     journal: Path
     control_port: int
+    pid: int = 0
     phones: list[Phone] = field(default_factory=list)
 
     def next(self) -> Phone:
@@ -110,7 +111,7 @@ def rack_of(count: int, base: Path, *options: str) -> Iterator[Rack]:
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())
             server.start()
-            rack = Rack(server=server, journal=base / "journal", control_port=ready["control_port"])
+            rack = Rack(server=server, journal=base / "journal", control_port=ready["control_port"], pid=process.pid)
             for phone in ready["phones"]:
                 address = f"127.0.0.1:{phone['port']}"
                 rack.phones.append(Phone(serialno=phone["serialno"], address=address, rack=rack))
@@ -313,6 +314,15 @@ def test_connect_track_and_probe(tmp_path: Path) -> None:
         rack.until(lambda snapshot: snapshot.get(phone.address) == "device")
         rack.server.disconnect(phone.address)
         assert rack.server.devices() == []
+
+
+def test_three_hundred_phones_in_one_small_process(tmp_path: Path) -> None:
+    with rack_of(300, tmp_path) as rack:
+        assert [state for _, state in rack.server.devices()] == ["device"] * 300
+        assert rack.phones[299].driver().sh(["echo", "x"], timeout=10).stdout == "x\n"
+        status = Path(f"/proc/{rack.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        assert int(line.split()[1]) < 80 * 1024, line
 
 
 def test_phone_that_boots_is_not_ready(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Two USB phones with one serial: adb itself cannot tell them apart. No real adb server can be made to list such twins
+without cables, so its answers are played here; everything else of a host is in ``test_host_ladder``."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from phonefarm.actors.host import HostActor, HostConfig
+from phonefarm.devices.probe import Identity
+from phonefarm.devices.tracker import DUPLICATE
+from phonefarm.models.states import PhoneState
+from tests.integration.test_host_ladder import Heard, Told
+
+pytestmark = pytest.mark.timeout(30)
+
+
+class PlayedAdb:
+    """An adb server whose lists a test writes."""
+
+    port = 1
+
+    def __init__(self) -> None:
+        self.lists: queue.Queue[dict[str, str] | None] = queue.Queue()
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def end_tracking(self) -> None:
+        self.lists.put(None)
+
+    def track(self) -> Iterator[Mapping[str, str]]:
+        while (seen := self.lists.get()) is not None:
+            yield seen
+
+    def identify(self, serial: str, timeout: float = 1.0) -> Identity:
+        return Identity(phone_id=serial, body=serial)
+
+    def strangers(self) -> tuple[str, ...]:
+        return ()
+
+    def connect(self, address: str, timeout: float = 1.0) -> str:
+        return address
+
+    def reconnect(self, serial: str) -> None: ...
+    def disconnect(self, address: str) -> None: ...
+    def restart(self) -> None: ...
+    def reboot(self, serial: str) -> None: ...
+
+
+async def test_a_known_phone_that_gets_a_twin_is_set_apart_and_an_unknown_one_is_shown() -> None:
+    adb, told, heard = PlayedAdb(), Told(), Heard()
+
+    async def ensure(phone_id: str) -> Heard:
+        assert phone_id == "A"
+        return heard
+
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=told, ensure_phone=ensure)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        adb.lists.put({"A": DUPLICATE, "B": DUPLICATE})
+        while not (heard.distrusted and told.phones):
+            await asyncio.sleep(0.01)
+        assert "cannot tell them apart" in heard.distrusted[0]
+        assert (told.phones[0].phone_id, told.phones[0].state) == ("B", PhoneState.QUARANTINED)
+        assert await host.whereis("A") is None
+        adb.lists.put({"A": "device"})
+        while len(heard.attached) < 2:
+            await asyncio.sleep(0.01)
+    finally:
+        await host.shutdown()
