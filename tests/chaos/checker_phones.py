@@ -190,7 +190,7 @@ def _ended(touch: Touch | None) -> bool:
 
 def _done_by_phones(actions: Sequence[Row], touches: Sequence[Touch], view: View) -> Iterator[str]:
     """Every result is of something that a phone did, where the phones can tell for whom they worked."""
-    if not any(t.item_id is not None for t in view.records.touches):
+    if not view.records.touches_complete or not any(t.item_id is not None for t in view.records.touches):
         return
     done = {(t.attempt, t.index, t.kind) for t in touches if t.ended is not None}
     for action in actions:

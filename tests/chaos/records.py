@@ -109,7 +109,8 @@ class Records:
     farm in mid-run. ``same_clock``: phones and database read one clock, so what a phone did can be set against when the
     database gave an attempt away. ``one_sender``: no two callback senders can have lived at once, so a repeat never
     arrives behind its successor. ``clients_complete``: the client records name every submission, so a process that none
-    of them asked for was made up.
+    of them asked for was made up. ``touches_complete``: the phones wrote down every action, so a result without a touch
+    was made up; False where they name only some kinds.
     """
 
     rows: Rows
@@ -121,6 +122,7 @@ class Records:
     same_clock: bool = True
     one_sender: bool = True
     clients_complete: bool = True
+    touches_complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
