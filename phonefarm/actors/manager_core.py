@@ -20,6 +20,7 @@ from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.store import progress, roster
 from phonefarm.store.database import Database
+from phonefarm.store.writer import AtCommit
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ class ManagerConfig:
 
 
 class ManagerCore:
-    """``on_stale`` ends the process when another manager has taken over."""
+    """``on_stale`` ends the process when another manager has taken over. ``at_commit`` is a seam for tests
+    (``store.writer``)."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class ManagerCore:
         on_stale: Callable[[], None],
         clock: Clock | None = None,
         make_id: Callable[[], str] = new_id,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._config = config
         self._router = router
@@ -59,7 +62,9 @@ class ManagerCore:
         self._new_id = make_id
         self._clock = clock
         self._waiters = Waiters()
-        self._db = Database(config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake)
+        self._db = Database(
+            config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake, at_commit=at_commit
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
 

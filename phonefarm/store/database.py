@@ -17,7 +17,7 @@ from phonefarm.errors import ConfigError, StorageRefused, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store.engine import Engines, check_integrity, open_engines, storage_errors
 from phonefarm.store.migrate import upgrade
-from phonefarm.store.writer import Change, Writer
+from phonefarm.store.writer import AtCommit, Change, Writer
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -36,10 +36,12 @@ class Database:
         on_stale: Callable[[], None],
         clock: Clock | None = None,
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._url = url
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._at_commit = at_commit
         self._clock = clock
         self._engines: Engines | None = None
         self._writer: Writer | None = None
@@ -66,13 +68,18 @@ class Database:
         try:
             check_integrity(engines)
             upgrade(engines)
-            writer = Writer(engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit)
+            writer = self._new_writer(engines)
             writer.start()
             writer.submit(first).result()
         except BaseException:
             engines.dispose()
             raise
         self._engines, self._writer = engines, writer
+
+    def _new_writer(self, engines: Engines) -> Writer:
+        return Writer(
+            engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit, at_commit=self._at_commit
+        )
 
     def close(self) -> None:
         """Commit what is queued, then let go of the files."""

@@ -14,10 +14,11 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,6 +33,10 @@ T = TypeVar("T")
 #: At most this many changes share a transaction, to bound how long one of them waits.
 MAX_BATCH = 1024
 
+
+#: A seam for tests, which end the process there; nothing else uses it. Called in the writer's thread with the number of
+#: the commit, from 1, before it is issued, and again after it returned and before any caller hears of it.
+AtCommit = Callable[[int, Literal["before", "after"]], None]
 
 #: A row by column name.
 Row = dict[str, Any]
@@ -81,11 +86,14 @@ class Writer:
         clock: Clock | None = None,
         on_stale: Callable[[], None],
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._engines = engines
         self._clock = clock
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._at_commit = at_commit
+        self._number = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self.epoch = 0
@@ -93,7 +101,7 @@ class Writer:
 
     def start(self) -> int:
         """Take a new epoch, so that every older manager is stale, and begin. Returns the epoch."""
-        with storage_errors(), self._engines.writer.begin() as connection:
+        with self._transaction() as connection:
             self.epoch = _take_epoch(connection)
         self._thread.start()
         return self.epoch
@@ -160,12 +168,20 @@ class Writer:
             waiting.done.set_result(value)
 
     def _transact(self, batch: list[_Waiting]) -> list[Any]:
-        with storage_errors(), self._engines.writer.begin() as connection:
+        with self._transaction() as connection:
             tx = Tx(connection=connection, now=self._fence(connection))
             values = [waiting.change(tx) for waiting in batch]
         self.commits += 1
         self._on_commit(tx.touched)
         return values
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        self._number += 1
+        with storage_errors(), self._engines.writer.begin() as connection:
+            yield connection
+            self._at_commit(self._number, "before")
+        self._at_commit(self._number, "after")
 
     def _fence(self, connection: Connection) -> int:
         epoch, now = read_epoch(connection)
