@@ -241,6 +241,7 @@ class Router:
             busy_phones={r.phone_id for r in self._running.values()},
             busy_accounts={r.account_id for r in self._running.values() if r.account_id is not None},
             spent_accounts={a.account_id for a in self._accounts.values() if a.spent_day == today},
+            timed_out_accounts={a.account_id for a in self._accounts.values() if a.timed_out_day == today},
             rested=self._rested,
         )
 
