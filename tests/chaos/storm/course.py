@@ -93,9 +93,9 @@ class _Course:
 
     async def run(self) -> Logbook:
         began = time.monotonic()
-        await asyncio.to_thread(self._begin)
-        self._say(f"the farm is up with {self._plan.phones} phones after {time.monotonic() - began:.0f} s")
         try:
+            await asyncio.to_thread(self._begin)
+            self._say(f"the farm is up with {self._plan.phones} phones after {time.monotonic() - began:.0f} s")
             await self._weather()
             await self._calm()
         finally:
