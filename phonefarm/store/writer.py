@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
-from phonefarm.store import tables
+from phonefarm.store import epoch
 from phonefarm.store.engine import Engines, storage_errors
 
 T = TypeVar("T")
@@ -101,8 +100,10 @@ class Writer:
 
     def start(self) -> int:
         """Take a new epoch, so that every older manager is stale, and begin. Returns the epoch."""
-        with self._transaction() as connection:
-            self.epoch = _take_epoch(connection)
+        self._number += 1
+        self._at_commit(self._number, "before")
+        self.epoch = epoch.take(self._engines.writer)
+        self._at_commit(self._number, "after")
         self._thread.start()
         return self.epoch
 
@@ -184,9 +185,9 @@ class Writer:
         self._at_commit(self._number, "after")
 
     def _fence(self, connection: Connection) -> int:
-        epoch, now = read_epoch(connection)
-        if epoch != self.epoch:
-            raise StaleWriter(f"epoch {self.epoch} was replaced by {epoch}")
+        current, now = epoch.read(connection)
+        if current != self.epoch:
+            raise StaleWriter(f"epoch {self.epoch} was replaced by {current}")
         return self._clock() if self._clock is not None else now
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
@@ -194,21 +195,3 @@ class Writer:
             waiting.done.set_exception(error)
         if isinstance(error, StaleWriter):
             self._on_stale()
-
-
-def _take_epoch(connection: Connection) -> int:
-    bump = sa.update(tables.meta).where(tables.meta.c.name == "epoch").values(value=tables.meta.c.value + 1)
-    if connection.execute(bump).rowcount == 0:
-        connection.execute(sa.insert(tables.meta).values(name="epoch", value=1))
-    return read_epoch(connection)[0]
-
-
-def read_epoch(connection: Connection) -> tuple[int, int]:
-    """(epoch, database time in ms). On PostgreSQL the row is share-locked, so a successor waits for our commit."""
-    if connection.dialect.name == "sqlite":
-        epoch = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'epoch'").scalar_one()
-        return int(epoch), time.time_ns() // 1_000_000
-    row = connection.exec_driver_sql(
-        "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM meta WHERE name = 'epoch' FOR SHARE"
-    ).one()
-    return int(row[0]), int(row[1])
