@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from phonefarm.errors import ConfigError, PhoneFarmError, StorageUnavailable
 from phonefarm.models.clock import Clock
-from phonefarm.store.engine import Engines, check_integrity, open_engines, storage_errors
+from phonefarm.store import witness
+from phonefarm.store.engine import Engines, check_integrity, open_engines, sqlite_path, storage_errors
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import AtCommit, Change, Writer
 
@@ -64,12 +65,19 @@ class Database:
                 return
 
     def _open(self, first: Change[None]) -> None:
+        path = sqlite_path(self._url)
+        with storage_errors():
+            if path is not None:
+                witness.check(path)
         engines = open_engines(self._url)
         writer = self._new_writer(engines)
         try:
             check_integrity(engines)
             upgrade(engines)
             writer.start()
+            with storage_errors():
+                if path is not None:
+                    witness.write(path, writer.epoch)
             writer.submit(first).result()
         except BaseException:
             writer.stop()

@@ -76,7 +76,7 @@ def check_integrity(engines: Engines) -> None:
             return
         verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if verdict != "ok":
-            raise StorageRefused(f"the database is damaged: {verdict}")
+            raise StorageRefused(f"the database is damaged: {' '.join(verdict.split())}")
 
 
 def _parsed(url: str) -> URL:
@@ -87,6 +87,11 @@ def _parsed(url: str) -> URL:
 
 
 def _make_room(path: Path) -> None:
+    """SQLite itself says no more than "unable to open" of all of these."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.R_OK | os.W_OK):
+            code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(code, os.strerror(code), str(place))

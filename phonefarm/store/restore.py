@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from phonefarm.errors import BackupRefused, StorageBusy, StorageRefused
-from phonefarm.store import backup_file, copying, epoch, migrate, postgresql, sqlite, tables
+from phonefarm.store import backup_file, copying, epoch, migrate, postgresql, sqlite, tables, witness
 from phonefarm.store.backup_file import Manifest
 from phonefarm.store.engine import Engines, open_engines, sqlite_path, sqlite_url
 from phonefarm.store.holders import describe, users_of
@@ -69,8 +69,8 @@ def _of_this_version(path: Path, manifest: Manifest, *, beside: Path) -> Iterato
             name.unlink(missing_ok=True)
 
 
-def _fill(source: Path, target: Connection, *, now: int, known_epoch: int) -> None:
-    """Every row of the backup, and the epoch that makes all managers of before stale."""
+def _fill(source: Path, target: Connection, *, now: int, known_epoch: int) -> int:
+    """Every row of the backup, and the epoch that makes all managers of before stale; gives it."""
     reading = sqlite.reader(source, size=1)
     try:
         with reading.connect() as backup:
@@ -80,6 +80,7 @@ def _fill(source: Path, target: Connection, *, now: int, known_epoch: int) -> No
         target.execute(sa.delete(tables.meta).where(here))
         raised = epoch.raised(before, known_epoch, now=now)
         target.execute(sa.insert(tables.meta).values(name="epoch", value=raised))
+        return raised
     finally:
         reading.dispose()
 
@@ -137,12 +138,12 @@ def _into_sqlite(source: Path, target: Path, *, now: int, artifacts: Path, repla
             migrate.upgrade(engines)
             with storage_errors(), engines.writer.begin() as connection:
                 copying.put_files_back(source, artifacts)
-                _fill(source, connection, now=now, known_epoch=known)
+                raised = _fill(source, connection, now=now, known_epoch=max(known, witness.read(target)))
         finally:
             engines.dispose()
         backup_file.one_file(part)
     with storage_errors():
-        _take_place(target.with_name(f"{target.name}.new"), target, now)
+        _take_place(target.with_name(f"{target.name}.new"), target, now=now, known_epoch=raised)
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def _look(engines: Engines, target: Path, replace: bool) -> int:
         raise BackupRefused(f"{target} is in use: end its farm first (phonefarm down)") from error
 
 
-def _take_place(new: Path, target: Path, now: int) -> None:
+def _take_place(new: Path, target: Path, *, now: int, known_epoch: int) -> None:
     """The old database stays as TARGET.before-NOW. At each step one whole database is found under the target's name."""
     wal = Path(f"{target}-wal")
     if target.exists() and target.stat().st_size:
@@ -193,3 +194,4 @@ def _take_place(new: Path, target: Path, now: int) -> None:
             left.unlink()
     new.replace(target)
     backup_file.sync(target.parent)
+    witness.write(target, known_epoch)

@@ -25,13 +25,13 @@ from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from phonefarm.errors import StorageBusy, StorageUnavailable
+from phonefarm.errors import StorageBusy, StorageRefused, StorageUnavailable
 from phonefarm.store.holders import holder_of
 from phonefarm.store.trouble import loses_connection
 
 #: How long a transaction waits for another process's one.
 BUSY_MS = 5_000
-_FILES = "phonefarm files"
+_FILES, _SIZE = "phonefarm files", "phonefarm size"
 
 FileIds = tuple[tuple[int, int], ...]
 
@@ -71,7 +71,7 @@ def _tuner(path: Path, alone: bool) -> Callable[[Any, Any], None]:
         for pragma in (*pragmas, *modes):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL
-        record.info[_FILES] = _files(path)
+        record.info[_FILES], record.info[_SIZE] = _files(path), path.stat().st_size
 
     return tune
 
@@ -83,6 +83,9 @@ def _beginner(path: Path) -> Callable[[Connection], None]:
                 f"{path} was moved, deleted or replaced while the farm runs: "
                 "put it and its -wal file back, or restart the farm"
             )
+        size, connection.info[_SIZE] = connection.info[_SIZE], path.stat().st_size
+        if connection.info[_SIZE] < size:
+            raise StorageRefused(f"{path} was cut short while the farm runs")
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except OperationalError as error:
