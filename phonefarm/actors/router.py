@@ -159,6 +159,7 @@ class Router:
         if self._missed is not None:
             self._missed.append(change)
         self._apply(change)
+        self._reload = self._reload or change.missed
         for phone_id, item_id, attempt, order in change.cancels:
             self._background(self._cancel(phone_id, item_id, attempt, order))
         for phone_id in change.checks:
@@ -207,14 +208,13 @@ class Router:
             await self._rest()
 
     async def _once(self) -> None:
+        self._wake.clear()
         if self._reload:
-            self._missed = []
+            self._reload, self._missed = False, []
             self._load(await self._manager.snapshot())
-            self._reload = False
             missed, self._missed = self._missed, None
             for change in missed:
                 self._apply(change)
-        self._wake.clear()
         while wishes := self._place():
             await self._grant(wishes)
 
