@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from phonefarm.actors.callback_sender import CallbackSender, DeliveryPort
@@ -42,10 +43,17 @@ class Place:
     run_id: int = 1
 
 
+#: Back-offs of milliseconds instead of seconds: (module, name, value).
+SHORT: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
+    (retries, "BACKOFF_SECONDS", (0.05, 0.1)),
+    (schedule, "SCHEDULE", (0.05, 0.1, *[0.2] * 20)),
+)
+
+
 def shorten() -> None:
-    """Back-offs of milliseconds instead of seconds, in this process."""
-    retries.BACKOFF_SECONDS = (0.05, 0.1)
-    schedule.SCHEDULE = (0.05, 0.1, *[0.2] * 20)
+    """Take the short back-offs, for good in this process."""
+    for module, name, value in SHORT:
+        setattr(module, name, value)
 
 
 class Farm:

@@ -59,7 +59,10 @@ def sink() -> Iterator[Sink]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it was killed before it was whole
+                return
             self.send_response(found.take(self.path, self.headers["webhook-id"], body))
             self.send_header("Content-Length", "0")
             self.end_headers()

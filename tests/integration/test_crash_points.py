@@ -26,7 +26,7 @@ from tests.chaos.checker import check
 from tests.chaos.client import PHONES, client_file, orders
 from tests.chaos.forkserver import Forge, forge
 from tests.chaos.phones import journal
-from tests.chaos.records import Records
+from tests.chaos.records import Delivery, Records
 from tests.chaos.scenario import NOWHERE, Point, counted
 from tests.chaos.sink import Sink, sink
 from tests.databases import Postgres, new_sqlite
@@ -89,21 +89,23 @@ class Ground:
         second = self._forge.run(**place, run_id=1 + point.number % 2)
         wrong = [] if (first, second) in ((KILLED, 0), (0, 0)) else [f"ended as {first}, {second}: {_last(directory)}"]
         if second == 0:
-            wrong += self._check(name, directory, url)
+            records = written(url, directory, self._sink.of(name))
+            wrong += [*map(str, check(records)), *wrong_ends(records)]
         return Outcome(point=point, statuses=(first, second), passed=passed, wrong=wrong)
 
-    def _check(self, name: str, directory: Path, url: str) -> list[str]:
-        records = Records(
-            rows=reading.rows(url),
-            requests=reading.requests(client_file(directory)),
-            readings=reading.readings(client_file(directory)),
-            touches=[touch for phone in PHONES for touch in reading.touches(journal(directory, phone))],
-            deliveries=self._sink.of(name),
-        )
-        return [*map(str, check(records)), *_ends(records)]
+
+def written(url: str, directory: Path, deliveries: Sequence[Delivery]) -> Records:
+    """What client, phones and database have written of a run."""
+    return Records(
+        rows=reading.rows(url),
+        requests=reading.requests(client_file(directory)),
+        readings=reading.readings(client_file(directory)),
+        touches=[touch for phone in PHONES for touch in reading.touches(journal(directory, phone))],
+        deliveries=deliveries,
+    )
 
 
-def _ends(records: Records) -> Iterator[str]:
+def wrong_ends(records: Records) -> Iterator[str]:
     """Each request ended in a way that it may end."""
     states = {row["request_id"]: row["state"] for row in records.rows.processes}
     for order in orders("", 0):
