@@ -63,7 +63,7 @@ class Ground:
 
     def play(self, point: Point) -> Outcome:
         """Kill a run there, recover, check."""
-        name = f"run{next(self._numbers)}"
+        name = f"{'postgresql' if self._postgres else 'sqlite'}{next(self._numbers)}"
         directory = self._directory / name
         directory.mkdir()
         url = self._postgres.new_database() if self._postgres is not None else new_sqlite(directory)
