@@ -26,6 +26,7 @@ from typing import Any, Literal
 from phonefarm.actors.callback_sender import DeliveryPort
 from phonefarm.models.outbox import Delivery, DueCallback
 from tests.chaos.farm import Farm, Place, play, shorten
+from tests.chaos.reading import Lines
 
 Phase = Literal["before", "after"]
 
@@ -51,15 +52,17 @@ NOWHERE = Point(kind="nowhere", number=0, phase="before")
 
 
 class MortalHttp:
-    """Sends, and says when it does."""
+    """Sends, and says when it does; each callback by its number in the file of sends."""
 
-    def __init__(self, real: DeliveryPort, here: Callable[[str, int, Phase], None]) -> None:
+    def __init__(self, real: DeliveryPort, here: Callable[[str, int, Phase], None], directory: Path) -> None:
         self._real = real
         self._here = here
         self._numbers = itertools.count(1)
+        self._lines = Lines(sends(directory))
 
     async def deliver(self, due: DueCallback) -> Delivery:
         number = next(self._numbers)
+        self._lines.begin(number=number, event_id=due.event_id)
         self._here("send", number, "before")
         delivery = await self._real.deliver(due)
         self._here("send", number, "after")
@@ -95,9 +98,14 @@ async def _play(place: Place, point: Point, seconds: float) -> None:
         count[kind] = number
         point.die_at(kind, number, phase)
 
-    farm = Farm(place, at_commit=partial(here, "commit"), http=lambda real: MortalHttp(real, here))
+    farm = Farm(place, at_commit=partial(here, "commit"), http=lambda real: MortalHttp(real, here, place.directory))
     await play(farm, place, seconds)
     counted(place.directory).write_text(json.dumps(count))
+
+
+def sends(directory: Path) -> Path:
+    """Where the callbacks of all runs are listed as they are sent."""
+    return directory / "sends.jsonl"
 
 
 def counted(directory: Path) -> Path:

@@ -1,7 +1,8 @@
 """Nothing is lost, wherever the farm dies: killed at each numbered commit, before and after, and at each callback.
 
-A run of the scenario (``tests.chaos``) is killed by SIGKILL at one point; a second run on the same database recovers
-and ends everything; then the rules are checked from what client, database, phones and receiver wrote.
+A run of the scenario (``tests.chaos``) is killed by SIGKILL at one point; another run on the same database recovers
+and ends everything; then the rules are checked from what client, database, phones and receiver wrote. The recovery of
+every third point is killed too, somewhere, before another one brings things to their end.
 A seeded sample of the points is tried, or with ``PHONEFARM_ALL_CRASH_POINTS=1`` each of them.
 """
 
@@ -15,19 +16,25 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from phonefarm.store.engine import open_engines
+from phonefarm.store.migrate import upgrade
+from phonefarm.store.tables import meta
+from phonefarm.store.writer import Tx, Writer
 from tests.chaos import reading
 from tests.chaos.checker import check
 from tests.chaos.client import PHONES, client_file, orders
 from tests.chaos.forkserver import Forge, forge
 from tests.chaos.phones import journal
+from tests.chaos.reading import read_lines
 from tests.chaos.records import Delivery, Records
-from tests.chaos.scenario import NOWHERE, Point, counted
+from tests.chaos.scenario import NOWHERE, Point, counted, sends
 from tests.chaos.sink import Sink, sink
 from tests.databases import Postgres, new_sqlite
 
@@ -43,10 +50,11 @@ pytestmark = pytest.mark.timeout(3_600 if ALL else 240)
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of one point. ``wrong``: everything that was found, in words."""
+    """What became of one point. ``statuses``: of each run; ``passed``: how many points a clean first run has;
+    ``wrong``: everything that was found, in words."""
 
     point: Point
-    statuses: tuple[int, int]
+    statuses: list[int]
     passed: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
@@ -68,7 +76,7 @@ class Ground:
         directory.mkdir()
         url = self._postgres.new_database() if self._postgres is not None else new_sqlite(directory)
         try:
-            outcome = self._twice(point, name, directory, url)
+            outcome = self._to_its_end(point, name, directory, url)
         finally:
             if self._postgres is not None:
                 self._postgres.drop(url)
@@ -76,22 +84,35 @@ class Ground:
             shutil.rmtree(directory)
         return outcome
 
-    def _twice(self, point: Point, name: str, directory: Path, url: str) -> Outcome:
+    def _to_its_end(self, point: Point, name: str, directory: Path, url: str) -> Outcome:
         place = {
             "db_url": url,
             "directory": str(directory),
             "callback_url": self._sink.url(name),
             "began_ms": round(time.time() * 1000),
         }
-        first = self._forge.run(**place, crash=(point.kind, point.number, point.phase))
-        passed = json.loads(counted(directory).read_text()) if first == 0 else {}
+        statuses = [self._forge.run(**place, crash=(point.kind, point.number, point.phase))]
+        passed = json.loads(counted(directory).read_text()) if statuses == [0] else {}
         # the whole farm died, or only its actors: then it is the same start of the farm for the phones
-        second = self._forge.run(**place, run_id=1 + point.number % 2)
-        wrong = [] if (first, second) in ((KILLED, 0), (0, 0)) else [f"ended as {first}, {second}: {_last(directory)}"]
-        if second == 0:
+        place["run_id"] = 1 + point.number % 2
+        if point is not NOWHERE and (again := second_point(point)) is not None:
+            statuses.append(self._forge.run(**place, crash=(again.kind, again.number, again.phase)))
+        statuses.append(self._forge.run(**place))
+        wrong = []
+        if statuses[-1] != 0 or not set(statuses) <= {0, KILLED}:
+            wrong.append(f"ended as {statuses}: {_last(directory)}")
+        else:
             records = written(url, directory, self._sink.of(name))
-            wrong += [*map(str, check(records)), *wrong_ends(records)]
-        return Outcome(point=point, statuses=(first, second), passed=passed, wrong=wrong)
+            wrong += [*map(str, check(records)), *wrong_ends(records), *_not_sent_again(records, point, directory)]
+        return Outcome(point=point, statuses=statuses, passed=passed, wrong=wrong)
+
+
+def second_point(point: Point) -> Point | None:
+    """Where the recovery from every third point dies."""
+    if point.number % 3:
+        return None
+    chance = random.Random(f"{SEED} {point}")
+    return Point(kind="commit", number=chance.randint(1, 30), phase="before" if chance.random() < 0.5 else "after")
 
 
 def written(url: str, directory: Path, deliveries: Sequence[Delivery]) -> Records:
@@ -113,6 +134,15 @@ def wrong_ends(records: Records) -> Iterator[str]:
         if state not in order.ends:
             yield f"{order.name} ended as {state}"
     yield from (f"{name} is there" for name in states)
+
+
+def _not_sent_again(records: Records, point: Point, directory: Path) -> Iterator[str]:
+    """A callback that was answered, and the sender killed before that was written down, is sent again."""
+    first = next((line for line, _ in read_lines(sends(directory)) if line["number"] == point.number), None)
+    if point.kind == "send" and point.phase == "after" and first is not None:
+        arrived = sum(d.event_id == first["event_id"] for d in records.deliveries)
+        if arrived < 2:
+            yield f"{first['event_id']} arrived {arrived} times, and nobody can have known"
 
 
 def _last(directory: Path) -> str:
@@ -152,7 +182,7 @@ def test_nothing_is_lost_wherever_the_farm_dies(ground: Ground) -> None:
     began = time.monotonic()
     clean = ground.play(NOWHERE)
     assert clean.wrong == []
-    assert clean.statuses == (0, 0)
+    assert clean.statuses == [0, 0]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         outcomes = list(threads.map(ground.play, points(clean.passed)))
     _tell(outcomes, time.monotonic() - began)
@@ -167,3 +197,32 @@ def _tell(outcomes: Sequence[Outcome], seconds: float) -> None:
     killed = sum(o.statuses[0] == KILLED for o in outcomes)
     wrong = sum(bool(o.wrong) for o in outcomes)
     print(f"\n{dict(kinds)} points in {seconds:.0f} s: {killed} killed, {wrong} with a violation")
+
+
+def test_a_commit_is_known_by_its_number_and_has_two_sides(db_url: str) -> None:
+    """Before it: nobody else sees the change; after it: everybody does, but whoever asked for it has not heard."""
+    engines = open_engines(db_url)
+    upgrade(engines)
+    heard: Future[None] = Future()
+    seen: list[tuple[int, str, bool, bool]] = []
+
+    def at_commit(number: int, phase: str) -> None:
+        with engines.reader.connect() as connection:
+            there = connection.execute(sa.select(meta.c.name).where(meta.c.name == "x")).first() is not None
+        seen.append((number, phase, there, heard.done()))
+
+    def change(tx: Tx) -> None:
+        tx.rows(sa.insert(meta).values(name="x", value=1))
+
+    writer = Writer(engines, on_stale=lambda: None, at_commit=at_commit)
+    writer.start()
+    heard = writer.submit(change)
+    heard.result(30)
+    writer.stop()
+    engines.dispose()
+    assert seen == [
+        (1, "before", False, False),
+        (1, "after", False, False),
+        (2, "before", False, False),
+        (2, "after", True, False),
+    ]
