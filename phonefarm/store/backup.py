@@ -9,50 +9,54 @@ that the writer waits for. What is acknowledged after the beginning is not in it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from phonefarm.errors import BackupRefused
+from phonefarm.errors import BackupRefused, StorageRefused
 from phonefarm.models.clock import rfc3339
 from phonefarm.store import backup_file, copying, migrate
 from phonefarm.store.backup_file import Manifest
 from phonefarm.store.engine import Engines, open_engines, sqlite_path, sqlite_url
 from phonefarm.store.trouble import storage_errors
 
+Progress = Callable[[], None]
+
 #: Pages of a SQLite database that are copied at once.
 _PAGES = 2048
 
 
-def make(url: str, path: Path, *, now: int, artifacts: Path | None = None) -> Manifest:
-    """Back the database of ``url`` up to ``path``; ``artifacts``: the directory of those to put into it; ``now`` in ms.
+def make(
+    url: str, path: Path, *, now: int, artifacts: Path | None = None, progress: Progress = lambda: None
+) -> Manifest:
+    """Back the database of ``url`` up to ``path``; ``artifacts``: the directory of those to put into it; ``now`` in ms;
+    ``progress`` is called now and then, in the middle of the reading.
     Raises BackupRefused, StorageUnavailable, ConfigError; then ``path`` is as it was before."""
     source = sqlite_path(url)
     _refuse_place(path, source)
     with backup_file.new_file(path) as part:
         if source is not None:
-            _copy_sqlite(source, part)
+            _copy_sqlite(source, part, progress)
         else:
-            _copy_postgresql(url, part)
-        backup_file.begin(part)
-        files, missing = copying.keep_files(part, artifacts) if artifacts is not None else (0, 0)
-        facts = {
-            "version": version("phonefarm"),
-            "revision": _revision(part),
-            "source": "postgresql" if source is None else "sqlite",
-            "made_at": rfc3339(now),
-            "files": files,
-            "files_missing": missing,
-        }
-        backup_file.seal(part, facts)
+            _copy_postgresql(url, part, progress)
         try:
+            backup_file.begin(part)
+            files, missing = copying.keep_files(part, artifacts) if artifacts is not None else (0, 0)
+            facts = {
+                "version": version("phonefarm"),
+                "revision": _revision(part),
+                "source": "postgresql" if source is None else "sqlite",
+                "made_at": rfc3339(now),
+                "files": files,
+                "files_missing": missing,
+            }
+            backup_file.seal(part, facts)
             return backup_file.verify(part)
-        except BackupRefused as error:
-            raise BackupRefused(
-                f"a copy of the database is not sound, so the database is not: {error.message}"
-            ) from error
+        except StorageRefused as error:
+            raise BackupRefused(f"the database is damaged, so a copy is no backup: {error.message}") from error
 
 
 def _refuse_place(path: Path, source: Path | None) -> None:
@@ -62,34 +66,34 @@ def _refuse_place(path: Path, source: Path | None) -> None:
         raise BackupRefused(f"{path} exists and is not a backup: choose another name")
 
 
-def _copy_sqlite(source: Path, part: Path) -> None:
+def _copy_sqlite(source: Path, part: Path, progress: Progress) -> None:
     with storage_errors(), closing(backup_file.open_file(source, "ro")) as reading:
         reading.execute("BEGIN")  # one state, however long it takes: SQLite would begin anew after each write
         reading.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         with closing(backup_file.open_file(part, "rw")) as writing:
-            reading.backup(writing, pages=_PAGES, sleep=0)
+            reading.backup(writing, pages=_PAGES, sleep=0, progress=lambda *_: progress())
 
 
-def _copy_postgresql(url: str, part: Path) -> None:
+def _copy_postgresql(url: str, part: Path, progress: Progress) -> None:
     source = open_engines(url, role="backup")
     target = open_engines(sqlite_url(part), alone=True)
     try:
         migrate.upgrade(target)
         with storage_errors():
-            _copy_state(source, target)
+            _copy_state(source, target, progress)
     finally:
         target.dispose()
         source.dispose()
 
 
-def _copy_state(source: Engines, target: Engines) -> None:
+def _copy_state(source: Engines, target: Engines, progress: Progress) -> None:
     with source.reader.connect() as reading, target.writer.begin() as writing:
         reading.exec_driver_sql("SET TRANSACTION READ ONLY")
         revision = migrate.revision(reading)
         if revision != migrate.head():
             raise BackupRefused(f"the database has schema {revision}; start a farm of this version on it once")
         writing.execute(sa.text("PRAGMA defer_foreign_keys = ON"))
-        copying.copy_rows(reading, writing)
+        copying.copy_rows(reading, writing, progress)
 
 
 def _revision(part: Path) -> str:

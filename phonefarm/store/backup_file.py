@@ -157,7 +157,7 @@ def _manifest(connection: sqlite3.Connection, path: Path) -> Manifest:
 def _check(connection: sqlite3.Connection, manifest: Manifest, path: Path) -> None:
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise BackupRefused(f"{path} is damaged: {verdict}")
+        raise BackupRefused(f"{path} is damaged: {' '.join(verdict.split())}")
     if (loose := connection.execute("PRAGMA foreign_key_check").fetchone()) is not None:
         raise BackupRefused(f"{path} is damaged: a row of {loose[0]} belongs to nothing")
     if set(_tables(connection)) != set(manifest.rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from phonefarm.store.trouble import first_line, storage_errors
 CHUNK, PART = 500, 1024 * 1024
 
 
-def copy_rows(source: Connection, target: Connection) -> None:
+def copy_rows(source: Connection, target: Connection, progress: Callable[[], None] = lambda: None) -> None:
     """Every row of our tables, those that others refer to first. Raises BackupRefused for one that does not fit."""
     streamed = source.execution_options(yield_per=CHUNK)
     for table in tables.metadata.sorted_tables:
@@ -33,6 +33,7 @@ def copy_rows(source: Connection, target: Connection) -> None:
                 raise BackupRefused(
                     f"a row of {table.name} cannot be kept by this database: {first_line(error.orig)}"
                 ) from error
+            progress()
 
 
 def keep_files(path: Path, root: Path) -> tuple[int, int]:

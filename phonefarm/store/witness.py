@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 SQLite takes a missing or an empty file for a new database, and a database without its WAL for a whole one. Both would
-be a farm that has quietly forgotten what it had acknowledged. So each manager writes its epoch beside the database once
+be a farm that has quietly forgotten what it had acknowledged. So each manager writes its epoch beside the database when
 it is committed, and the next one refuses a database that knows only an older epoch: its file, or its WAL with the start
-of the last manager in it, was deleted or replaced. A WAL that is deleted after that start was checkpointed leaves no such
-trace. A restore writes a new witness.
+of the last manager in it, was deleted or replaced. A WAL that is deleted after that start was checkpointed leaves no
+such trace. A restore writes a new witness.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def check(path: Path) -> None:
     known = _epoch_in(path)
     if known is not None and known < seen:
         raise StorageRefused(
-            f"{path} {_what(path)}: it was deleted, replaced, or parted from its -wal file. Put both back, or restore a "
-            f"backup; to begin anew on purpose, delete {file_of(path)}"
+            f"{path} {_what(path)}: it was deleted, replaced, or parted from its -wal file. Put both back, or "
+            f"restore a backup; to begin anew on purpose, delete {file_of(path)}"
         )
 
 
