@@ -66,7 +66,12 @@ class ManagerCore:
         self._clock = clock
         self._waiters = Waiters()
         self._db = Database(
-            config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake, at_commit=at_commit
+            config.db_url,
+            on_stale=on_stale,
+            clock=clock,
+            on_commit=self._waiters.wake,
+            on_doubt=lambda: self._waiters.soon(self._catch_up_with_doubt),
+            at_commit=at_commit,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -117,6 +122,13 @@ class ManagerCore:
                 continue
             if self._missed is missed:  # else more was missed meanwhile
                 self._missed = None
+
+    def _catch_up_with_doubt(self) -> None:
+        """A commit may have happened, and nobody was told: everybody looks for himself."""
+        if not self._stopping:
+            self._waiters.wake_all()
+            self._news(FarmChange(missed=True))
+            self._kick()
 
     def _kick(self) -> None:
         """Tell the callback sender that something is due."""

@@ -6,7 +6,7 @@ A waiter is one event of one process. Commits happen in the writer's thread, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -36,11 +36,16 @@ class Waiters:
     def wake(self, process_ids: Iterable[str]) -> None:
         """Something was committed for these processes."""
         touched = frozenset(process_ids)
-        if touched and self._events and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, touched)
+        if touched and self._events:
+            self.soon(lambda: self._wake(touched))
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do something on the loop; from any thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work)
 
     def wake_all(self) -> None:
-        """The manager ends: nobody shall wait on."""
+        """The manager ends, or cannot tell whom a commit touched: nobody shall wait on."""
         self._wake(frozenset(self._events))
 
     def _wake(self, process_ids: frozenset[str]) -> None:

@@ -38,11 +38,13 @@ class Database:
         on_stale: Callable[[], None],
         clock: Clock | None = None,
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        on_doubt: Callable[[], None] = lambda: None,
         at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._url = url
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._on_doubt = on_doubt
         self._at_commit = at_commit
         self._clock = clock
         self._engines: Engines | None = None
@@ -87,7 +89,12 @@ class Database:
 
     def _new_writer(self, engines: Engines) -> Writer:
         return Writer(
-            engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit, at_commit=self._at_commit
+            engines,
+            clock=self._clock,
+            on_stale=self._on_stale,
+            on_commit=self._on_commit,
+            on_doubt=self._on_doubt,
+            at_commit=self._at_commit,
         )
 
     def close(self) -> None:

@@ -6,6 +6,10 @@ writes nothing more. If a change raises, the whole batch is rolled back and each
 bad change cannot hurt its neighbours; a change must therefore do nothing but read and write its ``Tx``.
 
 A caller that gives up waiting does not stop its change once the thread has taken it.
+
+A commit whose answer was lost (the server went away in the middle of it) may have happened. Callers get
+StorageUnavailable and repeat their calls, which finds out by key or attempt; but what would have followed the commit is
+known to nobody then, so ``on_doubt`` is called.
 """
 
 from __future__ import annotations
@@ -76,7 +80,8 @@ class _Waiting:
 
 class Writer:
     """Owns the writing connection. ``clock`` overrides database time (tests). ``on_commit`` is called in the writer's
-    thread with the ids of the processes that a commit touched."""
+    thread with the ids of the processes that a commit touched. ``on_doubt``: so too, after a commit that may have
+    happened."""
 
     def __init__(
         self,
@@ -85,12 +90,14 @@ class Writer:
         clock: Clock | None = None,
         on_stale: Callable[[], None],
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        on_doubt: Callable[[], None] = lambda: None,
         at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._engines = engines
         self._clock = clock
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._on_doubt = on_doubt
         self._at_commit = at_commit
         self._number = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -169,9 +176,16 @@ class Writer:
             waiting.done.set_result(value)
 
     def _transact(self, batch: list[_Waiting]) -> list[Any]:
-        with self._transaction() as connection:
-            tx = Tx(connection=connection, now=self._fence(connection))
-            values = [waiting.change(tx) for waiting in batch]
+        complete = False
+        try:
+            with self._transaction() as connection:
+                tx = Tx(connection=connection, now=self._fence(connection))
+                values = [waiting.change(tx) for waiting in batch]
+                complete = True
+        except StorageUnavailable:
+            if complete:
+                self._on_doubt()
+            raise
         self.commits += 1
         self._on_commit(tx.touched)
         return values
