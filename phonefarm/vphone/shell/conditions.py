@@ -52,12 +52,16 @@ class _Condition:
     def either(self) -> bool:
         if not self._left:
             return False
+        value = self._alternatives()
+        if self._left:
+            raise _BadConditionError(f"{self._left[0]}: unexpected operator")
+        return value
+
+    def _alternatives(self) -> bool:
         value = self._both()
         while self._left[:1] in (["-o"], ["||"]):
             self._left.pop(0)
             value = self._both() or value
-        if self._left:
-            raise _BadConditionError(f"{self._left[0]}: unexpected operator")
         return value
 
     def _both(self) -> bool:
@@ -72,12 +76,22 @@ class _Condition:
         if left[0] == "!" and len(left) > 1:
             left.pop(0)
             return not self._one()
+        if left[0] == "(" and ")" in left[1:] and not (len(left) >= 3 and self._is_binary(left[1])):
+            return self._bracketed()
         if len(left) >= 3 and self._is_binary(left[1]):
             first, op, second = left.pop(0), left.pop(0), left.pop(0)
             return self._binary(first, op, second)
         if len(left) >= 2 and (left[0] in _FILE or left[0] in ("-n", "-z", "-L", "-h", "-t")):
             return self._unary(left.pop(0), left.pop(0))
         return left.pop(0) != ""
+
+    def _bracketed(self) -> bool:
+        self._left.pop(0)
+        value = self._alternatives()
+        if self._left[:1] != [")"]:
+            raise _BadConditionError("missing )")
+        self._left.pop(0)
+        return value
 
     def _is_binary(self, op: str) -> bool:
         return op in _NUMERIC or op in ("=", "==", "!=", "<", ">", "-nt", "-ot")

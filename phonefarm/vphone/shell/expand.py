@@ -1,20 +1,20 @@
 """Word expansion: parameters, substitutions, arithmetic, field splitting and file name patterns.
 
 A field is built from runs of (text, quoted). Quoted text is never split or matched; only unquoted results of expansions
-are split, at blanks, tabs and newlines.
+are split, at the characters of ``IFS``: blanks among them count once however many there are, others each.
 """
 
-import ast
 import fnmatch
-import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import MutableMapping
 from typing import Protocol
 
 from phonefarm.vphone.fs import FileSystem
+from phonefarm.vphone.shell.arithmetic import evaluate
 from phonefarm.vphone.shell.syntax import Arithmetic, Literal, Parameter, Part, ShellSyntaxError, Substitution, Word
 
-_BLANKS = re.compile(r"[ \t\n]+")
+BLANKS = " \t\n"
+"""What fields are split at when ``IFS`` is not set."""
 _MAGIC = re.compile(r"[*?\[]")
 Run = tuple[str, bool]
 
@@ -22,9 +22,14 @@ Run = tuple[str, bool]
 class Scope(Protocol):
     """What expansion needs of a shell."""
 
-    variables: dict[str, str]
     positional: list[str]
     cwd: str
+    options: set[str]
+
+    @property
+    def variables(self) -> MutableMapping[str, str]:
+        """Its variables."""
+        ...
 
     @property
     def fs(self) -> FileSystem:
@@ -57,8 +62,11 @@ class Expander:
     async def text(self, word: Word) -> str:
         """``word`` as one string, neither split nor matched (assignments, redirections)."""
         parts = []
-        for part in word.parts:
-            parts.append(part.text if isinstance(part, Literal) else " ".join(await self._values(part)))
+        for place, part in enumerate(word.parts):
+            if isinstance(part, Literal):
+                parts.append(_tilde(part, self._scope.variables) if place == 0 else part.text)
+            else:
+                parts.append(" ".join(await self._values(part)))
         return "".join(parts)
 
     async def pattern(self, word: Word) -> str:
@@ -71,31 +79,27 @@ class Expander:
 
     # -- fields ----------------------------------------------------------------------------------------------------
     async def _split(self, word: Word) -> list[list[Run]]:
-        fields: list[list[Run]] = []
-        open_field = False
-        for part in word.parts:
+        fields = _Fields(self._ifs())
+        for place, part in enumerate(word.parts):
             if isinstance(part, Literal):
-                pieces, quoted = [part.text], part.quoted
-            else:
-                values, quoted = await self._values(part), part.quoted
-                pieces = values if quoted else _cut(" ".join(values))
-            if not pieces:
+                fields.add(_tilde(part, self._scope.variables) if place == 0 else part.text, quoted=part.quoted)
                 continue
-            for index, piece in enumerate(pieces):
-                if not quoted and piece == "" and len(pieces) > 1:
-                    open_field = False
-                    continue
-                if not open_field or index:
-                    if not quoted and piece == "":
-                        continue
-                    fields.append([])
-                fields[-1].append((piece, quoted))
-                open_field = True
-        return fields
+            values = await self._values(part)
+            for index, value in enumerate(values):
+                if index:
+                    fields.next()
+                if part.quoted:
+                    fields.add(value, quoted=True)
+                else:
+                    fields.split(value)
+        return fields.found
+
+    def _ifs(self) -> str:
+        return self._scope.variables.get("IFS", BLANKS)
 
     def _match(self, runs: list[Run]) -> list[str]:
         plain = "".join(text for text, _ in runs)
-        if not any(not quoted and _MAGIC.search(text) for text, quoted in runs):
+        if "f" in self._scope.options or not any(not quoted and _MAGIC.search(text) for text, quoted in runs):
             return [plain]
         pattern = "".join(_escape(text) if quoted else text for text, quoted in runs)
         return self._scope.fs.glob(pattern, self._scope.cwd) or [plain]
@@ -109,12 +113,14 @@ class Expander:
             return [str(evaluate(await self.text(part.expression), self._scope.variables))]
         if isinstance(part, Literal):
             return [part.text]
-        if part.name == "@" and not part.operator:
+        if not part.operator and (part.name == "@" or (part.name == "*" and not part.quoted)):
             return list(self._scope.positional)
         return [await self._parameter(part)]
 
     async def _parameter(self, part: Parameter) -> str:
         value = self._lookup(part.name)
+        if value is None and "u" in self._scope.options and part.operator[-1:] not in ("-", "+", "=", "?"):
+            raise ShellSyntaxError(f"{part.name}: parameter not set")
         if part.operator == "#len":
             return str(len(value or ""))
         if part.operator:
@@ -126,7 +132,7 @@ class Expander:
         if special is not None:
             return special
         if name in ("@", "*"):
-            return " ".join(self._scope.positional)
+            return (self._ifs()[:1] if name == "*" else " ").join(self._scope.positional)
         if name.isdigit():
             index = int(name) - 1
             return self._scope.positional[index] if index < len(self._scope.positional) else None
@@ -150,9 +156,64 @@ class Expander:
         return text
 
 
-def _cut(text: str) -> list[str]:
-    """Split at blanks; an empty first or last piece says that the field before or after ends there."""
-    return _BLANKS.split(text) if text else []
+class _Fields:
+    """Fields in the making; a field exists once something was added to it, be it an empty quoted text."""
+
+    def __init__(self, ifs: str) -> None:
+        self.found: list[list[Run]] = []
+        self._blanks = "".join(char for char in ifs if char in BLANKS)
+        self._others = "".join(char for char in ifs if char not in BLANKS)
+        self._open = False
+
+    def next(self) -> None:
+        """What comes belongs to another field."""
+        self._open = False
+
+    def add(self, text: str, *, quoted: bool) -> None:
+        """``text`` as it is; unquoted and empty, it makes no field."""
+        if not text and not quoted:
+            return
+        if not self._open:
+            self.found.append([])
+            self._open = True
+        self.found[-1].append((text, quoted))
+
+    def split(self, text: str) -> None:
+        """The unquoted result of an expansion."""
+        for piece, ended in pieces(text, self._blanks, self._others):
+            if ended and not self._open and not piece:
+                self.found.append([])  # between two separators that are not blanks stands an empty field
+                continue
+            self.add(piece, quoted=False)
+            if ended is not None:
+                self.next()
+
+
+def pieces(text: str, blanks: str, others: str, limit: int | None = None) -> list[tuple[str, bool | None]]:
+    """``text`` cut at separators, at most ``limit`` times.
+
+    With each piece: True when a separator that is no blank ended it, False when only blanks did, None when nothing did.
+    """
+    if not (blanks or others):
+        return [(text, None)]
+    space = f"[{re.escape(blanks)}]*" if blanks else ""
+    hard = f"{space}[{re.escape(others)}]{space}" if others else "(?!)"
+    soft = f"[{re.escape(blanks)}]+" if blanks else "(?!)"
+    made: list[tuple[str, bool | None]] = []
+    start = 0
+    for match in re.finditer(f"({hard})|{soft}", text):
+        if limit is not None and len(made) == limit:
+            break
+        made.append((text[start : match.start()], match.group(1) is not None))
+        start = match.end()
+    return [*made, (text[start:], None)]
+
+
+def _tilde(part: Literal, variables: MutableMapping[str, str]) -> str:
+    """``~`` and ``~/x`` at the beginning of a word are the home folder."""
+    if part.quoted or not re.match(r"~(?=/|\Z)", part.text):
+        return part.text
+    return variables.get("HOME", "~") + part.text[1:]
 
 
 def _escape(text: str) -> str:
@@ -172,57 +233,3 @@ def _trimmed(value: str, op: str, pattern: str) -> str:
             if regex.match(value[start:]):
                 return value[:start]
     return value
-
-
-_BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-    ast.LShift: lambda a, b: a << (b & 63),
-    ast.RShift: lambda a, b: a >> (b & 63),
-    ast.Div: lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),
-    ast.Mod: lambda a, b: abs(a) % abs(b) * (-1 if a < 0 else 1),
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[int, int], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-
-
-def evaluate(expression: str, variables: Mapping[str, str]) -> int:
-    """Value of an arithmetic expression. Raises ``ShellSyntaxError`` when it is not one."""
-    source = expression.replace("&&", " and ").replace("||", " or ")
-    source = re.sub(r"!(?!=)", " not ", source).strip() or "0"
-    try:
-        value = _value(ast.parse(source, mode="eval").body, variables)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
-        raise ShellSyntaxError(f"{expression}: bad arithmetic expression") from error
-    return (value + 2**63) % 2**64 - 2**63
-
-
-def _value(node: ast.expr, variables: Mapping[str, str]) -> int:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return node.value
-    if isinstance(node, ast.Name):
-        return int(variables.get(node.id) or "0", 0)
-    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-        return _BINARY[type(node.op)](_value(node.left, variables), _value(node.right, variables))
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
-        left, right = _value(node.left, variables), _value(node.comparators[0], variables)
-        return int(_COMPARE[type(node.ops[0])](left, right))
-    if isinstance(node, ast.BoolOp):
-        test = all if isinstance(node.op, ast.And) else any
-        return int(test(_value(value, variables) != 0 for value in node.values))
-    if isinstance(node, ast.UnaryOp):
-        value = _value(node.operand, variables)
-        return {ast.USub: -value, ast.UAdd: value, ast.Not: int(value == 0), ast.Invert: ~value}[type(node.op)]
-    if isinstance(node, ast.IfExp):
-        return _value(node.body if _value(node.test, variables) else node.orelse, variables)
-    raise ValueError("not an arithmetic expression")

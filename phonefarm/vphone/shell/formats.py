@@ -2,9 +2,11 @@
 
 import re
 
+from phonefarm.vphone.shell.arithmetic import number
+
 _ESCAPE = re.compile(r"\\(0[0-7]{0,3}|x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", "e": "\x1b"}
-_DIRECTIVE = re.compile(r"%(%|[-+ 0#]*\d*(?:\.\d+)?[sdiuxXocbfgqe])")
+_DIRECTIVE = re.compile(r"%(%|[-+ 0#]*(?:\d+|\*)?(?:\.(?:\d+|\*))?[sdiuxXocbfgqe])")
 
 
 def unescape(text: str) -> str:
@@ -41,6 +43,8 @@ def printf_text(template: str, args: list[str]) -> str:
 def _directive(spec: str, left: list[str]) -> str:
     if spec == "%":
         return "%"
+    while "*" in spec:
+        spec = spec.replace("*", str(_integer(left.pop(0) if left else "")), 1)
     kind, flags = spec[-1], spec[:-1]
     value = left.pop(0) if left else ""
     if kind in "sq":
@@ -55,10 +59,13 @@ def _directive(spec: str, left: list[str]) -> str:
 
 
 def _integer(value: str) -> int:
+    """A number as C writes it; ``'A`` is the code of a character."""
+    if value[:1] in ("'", '"'):
+        return ord(value[1]) if len(value) > 1 else 0
     try:
-        return int(value or "0", 0)
+        return number(value)
     except ValueError:
-        return int(value) if value.lstrip("-").isdigit() else 0
+        return 0
 
 
 def _float(value: str) -> float:

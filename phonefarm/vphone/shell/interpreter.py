@@ -20,7 +20,9 @@ from phonefarm.vphone.shell.flow import Break, Continue, Exit, Return
 from phonefarm.vphone.shell.parser import parse
 from phonefarm.vphone.shell.pipes import Io, Pipe, PipeReader, PipeWriter
 from phonefarm.vphone.shell.redirect import redirected
+from phonefarm.vphone.shell.rules import command_redirects, fails_scripts, reported
 from phonefarm.vphone.shell.syntax import ShellSyntaxError
+from phonefarm.vphone.shell.variables import Variables
 
 SHELL = "/system/bin/sh"
 BIN = ("/system/bin/", "/system/xbin/", "/vendor/bin/", "/bin/", "/usr/bin/")
@@ -42,18 +44,24 @@ class Shell:
 
     def __init__(self, machine: Machine, parent: "Shell | None" = None) -> None:
         self.machine = machine
-        self.variables: dict[str, str] = dict(parent.variables if parent else DEFAULT_VARIABLES)
+        fixed: set[str] = parent.variables.fixed if parent else set()
+        self.variables: Variables = Variables(parent.variables if parent else DEFAULT_VARIABLES, fixed)
         self.exported: set[str] = set(parent.exported if parent else DEFAULT_VARIABLES)
         self.functions: dict[str, syntax.Command] = dict(parent.functions) if parent else {}
         self.positional: list[str] = list(parent.positional) if parent else []
+        self.options: set[str] = set(parent.options) if parent else set()
+        self.traps: dict[str, str] = {}
+        self.mask: int = parent.mask if parent else 0o77
+        self.locals: list[dict[str, str | None]] = []
         self.name: str = parent.name if parent else SHELL
         self.cwd: str = parent.cwd if parent else "/"
         self.status: int = parent.status if parent else 0
         self.pid: int = parent.pid if parent else 9000 + id(self) % 20000
-        self.jobs: list[asyncio.Task[int]] = []
+        self.jobs: dict[str, asyncio.Task[int]] = {}
         self.last_job = ""
         self.io: Io | None = None
         self._kept: Io | None = None
+        self._unchecked: int = parent._unchecked if parent else 0
 
     @property
     def fs(self) -> FileSystem:
@@ -71,8 +79,22 @@ class Shell:
             rc = self.status
         except BrokenPipeError:
             rc = SIGPIPE_RC
+        rc = await self._farewell(rc, io)
         await self._wait_for_jobs()
         return rc & 0xFF
+
+    async def _farewell(self, rc: int, io: Io) -> int:
+        """What ``trap .. EXIT`` asked for, once; the exit code stays unless it says ``exit`` itself."""
+        last = self.traps.pop("EXIT", "")
+        if last:
+            self.status = rc
+            try:
+                await self.run_lines(last, io)
+            except Exit as leaving:
+                return leaving.rc
+            except BrokenPipeError:
+                return SIGPIPE_RC
+        return rc
 
     async def run_lines(self, source: str, io: Io) -> int:
         """Parse and run ``source``; lets ``exit`` through. A syntax error is printed and gives 1."""
@@ -88,6 +110,13 @@ class Shell:
         """A copy, for a subshell."""
         return Shell(self.machine, self)
 
+    def program(self) -> "Shell":
+        """A new shell for a script: it knows what is exported, and the folder."""
+        shell = Shell(self.machine)
+        shell.variables = Variables({name: text for name, text in self.variables.items() if name in self.exported})
+        shell.exported, shell.cwd = set(shell.variables), self.cwd
+        return shell
+
     def absolute(self, path: str) -> str:
         """``path`` seen from the current folder."""
         return posixpath.join(self.cwd, path)
@@ -96,7 +125,7 @@ class Shell:
     def special(self, name: str) -> str | None:
         """Value of ``$?`` and the like."""
         values = {"?": str(self.status), "$": str(self.pid), "#": str(len(self.positional)), "!": self.last_job}
-        values |= {"-": "hm", "0": self.name, "PWD": self.cwd}
+        values |= {"-": "".join(sorted(self.options)), "0": self.name, "PWD": self.cwd}
         return values.get(name)
 
     async def capture(self, source: str) -> str:
@@ -117,18 +146,33 @@ class Shell:
 
     async def _and_or(self, and_or: syntax.AndOr, io: Io) -> int:
         rc = self.status
-        for op, pipeline in and_or.steps:
+        for place, (op, pipeline) in enumerate(and_or.steps):
             if (op == "&&" and rc != 0) or (op == "||" and rc == 0):
                 continue
-            rc = self.status = await self._pipeline(pipeline, io)
+            if place == len(and_or.steps) - 1:
+                rc = self.status = await self._pipeline(pipeline, io)
+            else:
+                rc = self.status = await self._unwatched(self._pipeline(pipeline, io))
         return rc
 
+    async def _unwatched(self, running: Coroutine[Any, Any, int]) -> int:
+        """A command whose failure does not end a script under ``set -e``: what it gives is looked at."""
+        self._unchecked += 1
+        try:
+            return await running
+        finally:
+            self._unchecked -= 1
+
     async def _pipeline(self, pipeline: syntax.Pipeline, io: Io) -> int:
-        if len(pipeline.stages) == 1:
-            rc = await self._command(pipeline.stages[0], io)
-        else:
-            rc = await self._joined(pipeline.stages, io)
-        return int(rc == 0) if pipeline.negated else rc
+        if pipeline.negated:
+            return int(await self._unwatched(self._stages(pipeline.stages, io)) == 0)
+        rc = await self._stages(pipeline.stages, io)
+        if rc and "e" in self.options and not self._unchecked and fails_scripts(pipeline):
+            raise Exit(rc)
+        return rc
+
+    async def _stages(self, stages: tuple[syntax.Command, ...], io: Io) -> int:
+        return await (self._command(stages[0], io) if len(stages) == 1 else self._joined(stages, io))
 
     async def _joined(self, stages: tuple[syntax.Command, ...], io: Io) -> int:
         async with asyncio.TaskGroup() as group:
@@ -143,42 +187,42 @@ class Shell:
     async def _stage(self, command: syntax.Command, io: Io, close_output: bool) -> int:
         shell = self.child()
         try:
-            return await shell._guarded(shell._command(command, io))
+            return await shell._guarded(shell._command(command, io), io)
         finally:
             if close_output:
                 io.stdout.close()
             io.stdin.close()
 
-    async def _guarded(self, running: Coroutine[Any, Any, int]) -> int:
+    async def _guarded(self, running: Coroutine[Any, Any, int], io: Io) -> int:
         """Run to an exit code, whichever way it leaves."""
         try:
-            return await running
+            rc = await running
         except Exit as leaving:
-            return leaving.rc
-        except (Break, Continue, Return):
-            return self.status
+            rc = leaving.rc
+        except (Break, Continue):
+            rc = self.status
         except BrokenPipeError:
-            return SIGPIPE_RC
+            rc = SIGPIPE_RC
         except ShellSyntaxError as error:
-            if self.io is not None:
-                await self.io.stderr.write(pipes.to_bytes(f"{self.name}: {error}\n"))
-            return 1
+            await (self.io or io).stderr.write(pipes.to_bytes(f"{self.name}: {error}\n"))
+            rc = 1
+        return await self._farewell(rc, io)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
     def _start_job(self, and_or: syntax.AndOr, io: Io) -> None:
         shell = self.child()
         quiet = io.replaced(0, pipes.BytesReader())
-        task = asyncio.get_running_loop().create_task(shell._guarded(shell._and_or(and_or, quiet)))
-        self.jobs.append(task)
+        task = asyncio.get_running_loop().create_task(shell._guarded(shell._and_or(and_or, quiet), quiet))
         self.last_job = str(10000 + id(task) % 20000)
+        self.jobs[self.last_job] = task
         self.status = 0
 
     async def _wait_for_jobs(self) -> None:
         try:
-            for job in self.jobs:
+            for job in self.jobs.values():
                 await job
         except asyncio.CancelledError:
-            for job in self.jobs:
+            for job in self.jobs.values():
                 job.cancel()
             raise
 
@@ -207,7 +251,7 @@ class Shell:
         if isinstance(command, syntax.Group):
             if command.subshell:
                 shell = self.child()
-                return await shell._guarded(shell._sequence(command.body, io))
+                return await shell._guarded(shell._sequence(command.body, io), io)
             return await self._sequence(command.body, io)
         if isinstance(command, syntax.If):
             return await self._if(command, io)
@@ -220,7 +264,7 @@ class Shell:
 
     async def _if(self, command: syntax.If, io: Io) -> int:
         for condition, body in command.branches:
-            if await self._sequence(condition, io) == 0:
+            if await self._unwatched(self._sequence(condition, io)) == 0:
                 return await self._sequence(body, io)
         if command.otherwise is not None:
             return await self._sequence(command.otherwise, io)
@@ -233,24 +277,29 @@ class Shell:
         for value in values:
             self.variables[command.name] = value
             try:
-                rc = await self._sequence(command.body, io)
-            except Continue:
-                continue
-            except Break:
+                rc = await self._round(command.body, io)
+            except Break as leaving:
+                leaving.pass_on()
                 break
         return rc
 
     async def _while(self, command: syntax.While, io: Io) -> int:
         rc = 0
-        while (await self._sequence(command.condition, io) == 0) != command.until:
-            await asyncio.sleep(0)
-            try:
-                rc = await self._sequence(command.body, io)
-            except Continue:
-                continue
-            except Break:
-                break
+        try:
+            while (await self._unwatched(self._sequence(command.condition, io)) == 0) != command.until:
+                await asyncio.sleep(0)
+                rc = await self._round(command.body, io)
+        except Break as leaving:
+            leaving.pass_on()
         return rc
+
+    async def _round(self, body: syntax.Sequence, io: Io) -> int:
+        """One round of a loop."""
+        try:
+            return await self._sequence(body, io)
+        except Continue as leaving:
+            leaving.pass_on()
+            return 0
 
     async def _case(self, command: syntax.Case, io: Io) -> int:
         expander = Expander(self)
@@ -264,32 +313,33 @@ class Shell:
     async def _simple(self, command: syntax.Simple, io: Io) -> int:
         self.io = io
         expander = Expander(self)
-        self_status, self.status = self.status, 0 if not command.words else self.status
+        before, self.status = self.status, 0 if not command.words else self.status
         words = await expander.fields(command.words) if command.words else []
-        assigns = {name: await expander.text(word) for name, word in command.assigns}
         async with redirected(self, command.redirects, io) as inner:
             if inner is None:
                 return 1
             if not words:
-                self.variables.update(assigns)
-                return self.status if command.assigns else self_status
+                for name, word in command.assigns:
+                    self.variables[name] = await expander.text(word)
+                return self.status if command.assigns else before
             if words == ["exec"]:
                 self._kept = inner
                 return 0
+            assigns = {name: await expander.text(word) for name, word in command.assigns}
             return await self._with_variables(assigns, words, inner)
 
     async def _with_variables(self, assigns: dict[str, str], words: list[str], io: Io) -> int:
-        """Run ``words`` with ``assigns`` set for this command only."""
+        """Run ``words`` with ``assigns`` set and exported for this command only."""
         before = {name: self.variables.get(name) for name in assigns}
+        exported = set(self.exported)
         self.variables.update(assigns)
+        self.exported |= assigns.keys()
         try:
             return await self.invoke(words, io)
         finally:
+            self.exported = exported if assigns else self.exported
             for name, value in before.items():
-                if value is None:
-                    self.variables.pop(name, None)
-                else:
-                    self.variables[name] = value
+                self.variables.restore(name, value)
 
     # -- running one command ---------------------------------------------------------------------------------------
     async def invoke(self, words: list[str], io: Io, *, functions: bool = True) -> int:
@@ -299,31 +349,34 @@ class Shell:
         if functions and name in self.functions:
             return await self._function(call)
         if name in builtins.BUILTINS:
-            return await _reported(builtins.BUILTINS[name], call)
+            return await reported(builtins.BUILTINS[name], call)
         found = self.lookup(name)
         if found is None:
             return await self._script_or_missing(call)
-        await self.machine.pause(_base(name), call.args)
+        await self.machine.pause(posixpath.basename(name), call.args)
         try:
-            return await _reported(found, Call(name=_base(name), args=call.args, shell=self, io=io))
+            return await reported(found, Call(name=posixpath.basename(name), args=call.args, shell=self, io=io))
         except BrokenPipeError:
             return SIGPIPE_RC
 
     def lookup(self, name: str) -> Command | None:
         """The tool or phone command called ``name`` (also by its path in a bin folder)."""
-        base = _base(name)
+        base = posixpath.basename(name)
         if "/" in name and not name.startswith(BIN):
             return None
         return self.machine.commands.get(base) or tools.TOOLS.get(base)
 
     async def _function(self, call: Call) -> int:
         before, self.positional = self.positional, call.args
+        self.locals.append({})
         try:
             return await self._command(self.functions[call.name], call.io)
         except Return as leaving:
             return leaving.rc
         finally:
             self.positional = before
+            for name, value in self.locals.pop().items():
+                self.variables.restore(name, value)
 
     async def _script_or_missing(self, call: Call) -> int:
         node = self.fs.find(self.absolute(call.name)) if "/" in call.name else None
@@ -334,28 +387,6 @@ class Shell:
         if not node.mode & 0o111:
             await call.err(f"{self.name}: {call.name}: can't execute: Permission denied\n")
             return 126
-        script = self.child()
+        script = self.program()
         script.positional, script.name = call.args, call.name
         return await script.run(pipes.to_text(node.content()), call.io)
-
-
-async def _reported(command: Command, call: Call) -> int:
-    """Run a command; what it could not do, or could not read in its arguments, is printed and gives 1."""
-    try:
-        return await command(call)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return await call.fail(f"{where}{error.strerror}")
-    except (ValueError, IndexError, OverflowError) as error:
-        return await call.fail(f"bad arguments: {error}")
-
-
-def command_redirects(command: syntax.Command) -> tuple[syntax.Redirect, ...]:
-    """Redirections of a command; a function definition has none."""
-    return () if isinstance(command, syntax.Function) else command.redirects
-
-
-def _base(name: str) -> str:
-    return posixpath.basename(name)

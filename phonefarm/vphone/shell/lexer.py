@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from phonefarm.vphone.shell.syntax import Arithmetic, Literal, Parameter, Part, ShellSyntaxError, Substitution, Word
 
-OPERATORS = ("&&", "||", ";;", ">>", "<<", ">&", "<&", "<>", ">|", ";", "&", "|", "(", ")", "<", ">", "\n")
+OPERATORS = ("&&", "||", ";;", ">>", "<<-", "<<", ">&", "<&", "<>", ">|", ";", "&", "|", "(", ")", "<", ">", "\n")
 _BREAKS = frozenset(" \t\n;&|()<>")
 _PLAIN = re.compile(r"[^ \t\n;&|()<>'\"\\$`]*")
 _PLAIN_QUOTED = re.compile(r'[^"\\$`]*')
@@ -51,8 +51,8 @@ class Lexer:
             return Token(kind="op", text=redirect.text, fd=int(number.group()))
         return Token(kind="word", word=self._word())
 
-    def heredoc(self, delimiter: str) -> str:
-        """Lines up to ``delimiter``, taken from after the current line."""
+    def heredoc(self, delimiter: str, *, indented: bool = False) -> str:
+        """Lines up to ``delimiter``, from after the current line; ``indented`` (``<<-``) takes leading tabs off."""
         start = self.text.find("\n", self.at)
         if start < 0:
             raise ShellSyntaxError("here document without end", incomplete=True)
@@ -60,10 +60,11 @@ class Lexer:
         while at < len(self.text):
             end = self.text.find("\n", at)
             end = len(self.text) if end < 0 else end
-            if self.text[at:end] == delimiter:
+            line = self.text[at:end]
+            if (line.lstrip("\t") if indented else line) == delimiter:
                 body = self.text[start + 1 : at]
                 self.text = self.text[:start] + self.text[end:]
-                return body
+                return re.sub(r"^\t+", "", body, flags=re.MULTILINE) if indented else body
             at = end + 1
         raise ShellSyntaxError("here document without end", incomplete=True)
 
@@ -194,7 +195,9 @@ class Lexer:
             return Parameter(name=name, quoted=quoted, operator="#len")
         if inner and not operator:
             raise ShellSyntaxError("bad substitution")
-        return Parameter(name=name, quoted=quoted, operator=operator, word=_inner_word(inner, quoted=quoted))
+        pattern = operator[:1] in ("%", "#")  # a pattern is never quoted by the quotes around the whole
+        word = _loose_word(inner) if pattern else _inner_word(inner, quoted=quoted)
+        return Parameter(name=name, quoted=quoted, operator=operator, word=word)
 
     def _closing_bracket(self, start: int) -> int:
         """Place of the bracket that closes the one at ``start``."""

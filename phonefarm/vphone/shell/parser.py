@@ -12,7 +12,7 @@ from phonefarm.vphone.shell.lexer import Lexer, Token
 from phonefarm.vphone.shell.syntax import Command, Redirect, Sequence, ShellSyntaxError, Word
 
 _ASSIGN = re.compile(r"[A-Za-z_][A-Za-z_0-9]*=")
-_REDIRECTS = frozenset({"<", ">", ">>", ">|", ">&", "<&", "<>", "<<"})
+_REDIRECTS = frozenset({"<", ">", ">>", ">|", ">&", "<&", "<>", "<<", "<<-"})
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}", "in"})
 
 
@@ -206,15 +206,15 @@ class _Parser:
         token = self._take()
         default = 0 if token.text.startswith("<") else 1
         fd = default if token.fd < 0 else token.fd
-        if token.text == "<<":
-            return Redirect(fd=fd, op="<<", target=self._heredoc())
+        if token.text in ("<<", "<<-"):
+            return Redirect(fd=fd, op="<<", target=self._heredoc(indented=token.text == "<<-"))
         return Redirect(fd=fd, op=">" if token.text == ">|" else token.text, target=self._take_word())
 
-    def _heredoc(self) -> Word:
+    def _heredoc(self, *, indented: bool) -> Word:
         word = self._take_word()
         quoted = any(isinstance(part, syntax.Literal) and part.quoted for part in word.parts)
         delimiter = "".join(part.text for part in word.parts if isinstance(part, syntax.Literal))
-        body = self._lexer.heredoc(delimiter)
+        body = self._lexer.heredoc(delimiter, indented=indented)
         if quoted:
             return Word(parts=(syntax.Literal(text=body, quoted=True),))
         return Lexer(body.replace('"', '\\"')).as_quoted()

@@ -5,7 +5,8 @@ reader has gone raises ``BrokenPipeError``, which ends the command with 141 as S
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 from phonefarm.vphone.fs import FileSystem, Node
@@ -50,23 +51,32 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Io:
-    """The three standard channels of a command."""
+    """The channels of a command: the three standard ones, and ``others`` by number, from 3 on."""
 
     stdin: Reader
     stdout: Writer
     stderr: Writer
+    others: Mapping[int, Reader | Writer] = field(default_factory=dict)
 
     def replaced(self, fd: int, channel: Reader | Writer) -> "Io":
-        """The same with channel ``fd`` (0, 1 or 2) changed; other numbers are ignored."""
+        """The same with channel ``fd`` changed."""
         if fd == 0:
             return replace(self, stdin=cast(Reader, channel))
         if fd == 1:
             return replace(self, stdout=cast(Writer, channel))
-        return replace(self, stderr=cast(Writer, channel)) if fd == 2 else self
+        if fd == 2:
+            return replace(self, stderr=cast(Writer, channel))
+        return replace(self, others={**self.others, fd: channel})
+
+    def closed(self, fd: int) -> "Io":
+        """The same without channel ``fd``; of the standard ones, what is read is empty and what is written is lost."""
+        if fd > 2:
+            return replace(self, others={number: one for number, one in self.others.items() if number != fd})
+        return self.replaced(fd, BytesReader() if fd == 0 else NullWriter())
 
     def channel(self, fd: int) -> Reader | Writer | None:
         """Channel ``fd``, or None when it is not open."""
-        channels: dict[int, Reader | Writer] = {0: self.stdin, 1: self.stdout, 2: self.stderr}
+        channels: dict[int, Reader | Writer] = {0: self.stdin, 1: self.stdout, 2: self.stderr, **self.others}
         return channels.get(fd)
 
 

@@ -1,5 +1,6 @@
 """Redirections: the channels of one command, opened before it runs."""
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -49,10 +50,11 @@ async def _apply(shell: "Shell", redirect: Redirect, io: Io) -> Io:
 
 def _duplicate(redirect: Redirect, target: str, io: Io) -> Io:
     if target == "-":
-        closed = pipes.BytesReader() if redirect.fd == 0 else pipes.NullWriter()
-        return io.replaced(redirect.fd, closed)
+        return io.closed(redirect.fd)
     channel = io.channel(int(target)) if target.isdigit() else None
-    return io if channel is None else io.replaced(redirect.fd, channel)
+    if channel is None:
+        raise OSError(errno.EBADF, "bad file descriptor", target)
+    return io.replaced(redirect.fd, channel)
 
 
 def _reader(shell: "Shell", path: str, io: Io) -> pipes.Reader:

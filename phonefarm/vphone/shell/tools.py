@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from phonefarm.vphone.shell import pipes, tools_files, tools_misc, tools_text
+from phonefarm.vphone.shell import pipes, tools_files, tools_grep, tools_lines, tools_misc, tools_sed, tools_text
 from phonefarm.vphone.shell.call import Call, Command
 
 TIMEOUT_RC = 124
@@ -12,7 +12,7 @@ TIMEOUT_RC = 124
 async def sh(call: Call) -> int:
     """``sh [-c text [name args]] [file args]``; without either it runs its standard input."""
     args = [arg for arg in call.args if arg in ("-c",) or not re.fullmatch(r"-[exl]+", arg)]
-    shell = call.shell.child()
+    shell = call.shell.program()
     if args[:1] == ["-c"]:
         shell.positional = args[3:]
         shell.name = args[2] if len(args) > 2 else shell.name
@@ -65,20 +65,25 @@ async def timeout(call: Call) -> int:
 
 
 async def xargs(call: Call) -> int:
-    """``xargs [-0] [-n N] command``: words of standard input as arguments."""
-    args, size, split = list(call.args), 0, r"[ \t\n]+"
+    """``xargs [-0] [-r] [-n N] [-I X] command``: words (with ``-I`` lines) of standard input as arguments."""
+    args, size, split, place = list(call.args), 0, r"[ \t\n]+", ""
     while args and args[0].startswith("-"):
         flag = args.pop(0)
         if flag == "-0":
             split = "\0"
         elif flag == "-n" and args:
             size = int(args.pop(0))
+        elif flag.startswith("-I"):
+            place, split, size = flag[2:] or args.pop(0), "\n", 1
     text = pipes.to_text(await pipes.read_all(call.io.stdin))
     words = [word for word in re.split(split, text) if word]
+    if not words and (place or "-r" in call.args):
+        return 0
     rc = 0
     for start in range(0, max(len(words), 1), size or max(len(words), 1)):
         chunk = words[start : start + size] if size else words
-        rc = await call.shell.invoke([*(args or ["echo"]), *chunk], call.io, functions=False) or rc
+        made = [arg.replace(place, chunk[0]) for arg in args] if place else [*(args or ["echo"]), *chunk]
+        rc = await call.shell.invoke(made, call.io, functions=False) or rc
     return rc
 
 
@@ -96,6 +101,9 @@ async def which(call: Call) -> int:
 TOOLS: dict[str, Command] = {
     **tools_files.TOOLS,
     **tools_text.TOOLS,
+    **tools_grep.TOOLS,
+    **tools_sed.TOOLS,
+    **tools_lines.TOOLS,
     **tools_misc.TOOLS,
     "sh": sh,
     "mksh": sh,

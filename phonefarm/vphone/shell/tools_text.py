@@ -4,7 +4,7 @@ import base64
 import hashlib
 import posixpath
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from phonefarm.vphone.shell import pipes
 from phonefarm.vphone.shell.call import Call, Command
@@ -56,11 +56,13 @@ def _letters(letters: str, with_value: str, queue: list[str], options: dict[str,
 
 
 async def cat(call: Call) -> int:
-    """``cat [files]``; goes on after a missing file and returns 1."""
-    rc = 0
+    """``cat [-n] [files]``; goes on after a missing file and returns 1."""
+    rc, count = 0, 0
     for path in [arg for arg in call.args if arg == "-" or not arg.startswith("-")] or ["-"]:
         try:
             async for _, reader in _inputs(call, [path]):
+                if "-n" in call.args:
+                    count = await _numbered(call, reader, count)
                 while data := await reader.read():
                     await call.io.stdout.write(data)
         except OSError as error:
@@ -70,12 +72,22 @@ async def cat(call: Call) -> int:
     return rc
 
 
+async def _numbered(call: Call, reader: pipes.Reader, count: int) -> int:
+    for line in re.findall(rb"[^\n]*\n|[^\n]+", await pipes.read_all(reader)):
+        count += 1
+        await call.io.stdout.write(b"%6d\t%s" % (count, line))
+    return count
+
+
 async def head(call: Call) -> int:
     """``head [-n N] [-c N] [files]``; stops reading when it has enough."""
     options, paths = _options(call.args, "nc")
     async for _, reader in _inputs(call, paths):
         if "c" in options:
             await _head_bytes(call, reader, int(options["c"]))
+        elif options.get("n", "").startswith("-"):
+            lines = re.findall(rb"[^\n]*\n|[^\n]+", await pipes.read_all(reader))
+            await call.io.stdout.write(b"".join(lines[: int(options["n"])]))
         else:
             await _head_lines(call, reader, int(options.get("n", "10")))
     return 0
@@ -127,33 +139,21 @@ async def wc(call: Call) -> int:
     return 0
 
 
-async def grep(call: Call) -> int:
-    """``grep [-E] [-F] [-i] [-v] [-c] [-q] [-o] pattern [files]``."""
-    options, rest = _options(call.args, "em")
-    pattern = options.get("e") or (rest.pop(0) if rest else "")
-    source = re.escape(pattern) if "F" in options else pattern.replace("\\|", "|")
-    try:
-        regex = re.compile(pipes.to_bytes(source), re.IGNORECASE if "i" in options else 0)
-    except re.error as error:
-        return await call.fail(f"bad regex '{pattern}': {error}", 2)
-    lines = re.findall(rb"[^\n]*\n|[^\n]+", await _whole(call, rest))
-    hits = [line for line in lines if bool(regex.search(line.rstrip(b"\n"))) != ("v" in options)]
-    if "c" in options:
-        await call.out(f"{len(hits)}\n")
-    elif "o" in options:
-        await call.io.stdout.write(b"".join(m.group() + b"\n" for line in hits for m in regex.finditer(line)))
-    elif "q" not in options:
-        await call.io.stdout.write(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in hits))
-    return 0 if hits else 1
-
-
 async def sort(call: Call) -> int:
-    """``sort [-r] [-n] [-u] [files]``."""
-    options, paths = _options(call.args)
+    """``sort [-r] [-n] [-u] [-k N] [-t X] [files]``."""
+    options, paths = _options(call.args, "kt")
     lines = (await _whole(call, paths)).decode("utf-8", "surrogateescape").split("\n")
     lines = lines[:-1] if lines and lines[-1] == "" else lines
     unique = list(dict.fromkeys(lines)) if "u" in options else lines
-    key: Callable[[str], float | str] = _leading_number if "n" in options else str
+    field = int(re.match(r"\d+", options.get("k", "1")).group()) if "k" in options else 0  # type: ignore[union-attr]
+
+    def part(line: str) -> str:
+        words = line.split(options.get("t") or None)
+        return line if not field else (options.get("t") or " ").join(words[field - 1 :])
+
+    def key(line: str) -> tuple[float | str, str]:
+        return (_leading_number(part(line)) if "n" in options else part(line)), line
+
     for line in sorted(unique, key=key, reverse="r" in options):
         await call.out(f"{line}\n")
     return 0
@@ -165,18 +165,41 @@ def _leading_number(line: str) -> float:
 
 
 async def tr(call: Call) -> int:
-    """``tr [-d] from [to]`` for single characters and ranges."""
+    """``tr [-c] [-d] [-s] from [to]`` for single characters, ranges and classes."""
     options, sets = _options(call.args)
     source = _characters(sets[0]) if sets else b""
+    if "c" in options:
+        source = bytes(byte for byte in range(256) if byte not in source)
     target = _characters(sets[1]) if len(sets) > 1 else b""
     table = bytes.maketrans(source, target.ljust(len(source), target[-1:] or b" ")[: len(source)])
+    squeezed, last = (target or source) if "s" in options else b"", -1
     while data := await call.io.stdin.read():
-        await call.io.stdout.write(data.translate(None, source) if "d" in options else data.translate(table))
+        if "d" in options:
+            data = data.translate(None, source)
+        elif target:
+            data = data.translate(table)
+        if squeezed and data:
+            data, last = _squeezed(data, squeezed, last), data[-1]
+        await call.io.stdout.write(data)
     return 0
+
+
+def _squeezed(data: bytes, chars: bytes, last: int) -> bytes:
+    before = bytes([last]) + data[:-1] if last >= 0 else b"\xff" + data[:-1]
+    return bytes(b for place, (a, b) in enumerate(zip(before, data, strict=True))
+                 if a != b or b not in chars or (place == 0 and last < 0))  # fmt: skip
 
 
 def _characters(spec: str) -> bytes:
     text = spec.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t").replace("\\0", "\0")
+    for name, chars in (
+        ("alpha", "A-Za-z"),
+        ("digit", "0-9"),
+        ("upper", "A-Z"),
+        ("lower", "a-z"),
+        ("space", " \t\n\r"),
+    ):
+        text = text.replace(f"[:{name}:]", chars)
     return pipes.to_bytes(
         re.sub(r"(.)-(.)", lambda m: "".join(map(chr, range(ord(m.group(1)), ord(m.group(2)) + 1))), text)
     )
@@ -256,8 +279,6 @@ TOOLS: dict[str, Command] = {
     "head": head,
     "tail": tail,
     "wc": wc,
-    "grep": grep,
-    "egrep": grep,
     "sort": sort,
     "tr": tr,
     "cut": cut,

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from phonefarm.vphone.phone import PhoneConfig, VPhone
-from phonefarm.vphone.shell.expand import evaluate
+from phonefarm.vphone.shell.arithmetic import evaluate
 from phonefarm.vphone.shell.lexer import Lexer
 from phonefarm.vphone.shell.outcome import Outcome, run_command
 from phonefarm.vphone.shell.parser import parse
