@@ -133,11 +133,17 @@ async def carry_out(
 async def _one(plan: Plan, serialno: str, phone: VPhone, note: Callable[[str], object]) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    for when, rule in plan.moments(serialno):
-        await asyncio.sleep(max(0.0, began + when - loop.time()))
-        if _do(rule.body, phone, note) and rule.lasts:
-            undo = UNDO[rule.body["do"]](rule.body)
-            loop.call_later(rule.lasts, _do, undo, phone, note)
+    undoing: list[asyncio.TimerHandle] = []
+    try:
+        for when, rule in plan.moments(serialno):
+            await asyncio.sleep(max(0.0, began + when - loop.time()))
+            if _do(rule.body, phone, note) and rule.lasts:
+                undo = UNDO[rule.body["do"]](rule.body)
+                undoing.append(loop.call_later(rule.lasts, _do, undo, phone, note))
+    except asyncio.CancelledError:
+        for timer in undoing:
+            timer.cancel()  # the phones are about to stop: nothing may wake one of them again
+        raise
 
 
 def _do(body: Mapping[str, Any], phone: VPhone, note: Callable[[str], object]) -> bool:

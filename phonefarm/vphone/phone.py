@@ -89,6 +89,8 @@ class VPhone:
         self._server: asyncio.Server | None = None
         self._starting: asyncio.Task[None] | None = None
         self._rebooting: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self.android.faults.on_change = self._hasten_links
 
     @property
     def serialno(self) -> str:
@@ -98,12 +100,14 @@ class VPhone:
     # -- life ------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Listen. Raises ``OSError`` when the port is taken."""
+        self._stopped = False
         self._listen()
         if self._starting is not None:
             await self._starting
 
     async def stop(self) -> None:
         """Close everything and end every command."""
+        self._stopped = True
         if self._rebooting is not None:
             self._rebooting.cancel()
         self.kill()
@@ -129,8 +133,8 @@ class VPhone:
         self.reset()
 
     def revive(self) -> None:
-        """Listen again on the same port. Raises ``OSError`` when it has been taken meanwhile."""
-        if self._listener is None:
+        """Listen again on the same port, unless the phone was stopped. Raises ``OSError`` when it has been taken."""
+        if self._listener is None and not self._stopped:
             self._listen()
 
     def hang(self, hung: bool) -> None:
@@ -172,6 +176,10 @@ class VPhone:
         self.revive()
 
     # -- for the link ----------------------------------------------------------------------------------------------
+    def link_delay(self) -> float:
+        """Seconds that each packet to a host is late."""
+        return self.android.faults.number("slow_link") / 1000
+
     def banner(self) -> str:
         """What the phone says of itself, with its features."""
         config = self.config
@@ -218,6 +226,10 @@ class VPhone:
         """Seconds on a clock that never goes back."""
         return time.monotonic()
 
+    async def hold(self, name: str, args: Sequence[str]) -> None:
+        """Wait while this command is one that never ends."""
+        await self.android.faults.hold(" ".join([name, *args]))
+
     async def pause(self, name: str, args: Sequence[str]) -> None:
         """Wait as long as a real phone needs for this command."""
         delay = latency.seconds(self.config.profile, name, args) + self.android.faults.number("slow_ms") / 1000
@@ -257,6 +269,10 @@ class VPhone:
             server.close()
         elif listener is not None:
             listener.close()
+
+    def _hasten_links(self) -> None:
+        for link in list(self._links):
+            link.hasten()
 
     def _wake_links(self) -> None:
         if self.hung:

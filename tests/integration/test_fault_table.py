@@ -66,6 +66,10 @@ def _endless(driver: Driver) -> None:
     driver.sh(["sleep", "600"], timeout=0.5)
 
 
+def _getprop(driver: Driver) -> None:
+    driver.sh(["getprop", "ro.serialno"], timeout=0.5)
+
+
 def _push(driver: Driver) -> None:
     driver.push(b"x" * 100_000, "/sdcard/x", timeout=10)
 
@@ -108,6 +112,9 @@ TABLE: Mapping[str, RowOf] = {
     "blank screenshot": RowOf(on=_fault("blank_screen"), ask=SHOT, error=None),
     "disk full": RowOf(on=_fault("disk_full"), ask=_push, error="command_failed"),
     "rotation": RowOf(on=lambda p: p.android.rotate(1), off=lambda p: p.android.rotate(0), ask=SEARCH, error=None),
+    "a command that never ends": RowOf(on=_fault("endless", "getprop"), ask=_getprop, error="device_timeout"),
+    "slow link": RowOf(on=_fault("slow_link", 20), ask=SEARCH, error=None),
+    "dead slow link": RowOf(on=_fault("slow_link", 60_000), ask=_getprop, error="device_timeout"),
     "endless command": RowOf(on=lambda p: None, ask=_endless, error="device_timeout", again=SEARCH),
     "dead battery": RowOf(on=_battery(level=3, plugged=True), off=_CHARGED, ask=_fit, error="battery at 3 %"),
     "hot battery": RowOf(on=_battery(temperature=480), off=_CHARGED, ask=_fit, error="battery at 48 degrees"),

@@ -1,5 +1,7 @@
 """The small pieces that a phone's state is made of."""
 
+import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,11 +91,15 @@ FAULTS: Mapping[str, object] = {
     "locked": False,
     "thermal": 0,
     "slow_ms": 0,
+    "slow_link": 0,
+    "endless": "",
     "crash_on_start": "",
     "xml": "",
 }
 """Faults and what switches them off. ``popup`` is the text of a dialog over the app, ``thermal`` a status of 0 to 6,
-``slow_ms`` extra time of every command, ``crash_on_start`` a package, ``xml`` a text that replaces UI dumps."""
+``slow_ms`` extra time of every command, ``slow_link`` of every packet to the host, both in milliseconds; ``endless`` a
+regular expression of commands that never end; ``crash_on_start`` a package, ``xml`` a text that replaces UI dumps."""
+_EVERY = ".*"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -102,13 +108,27 @@ class Faults:
 
     fs: FileSystem
     values: dict[str, object] = field(default_factory=lambda: dict(FAULTS))
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    on_change: Callable[[], object] = lambda: None
 
     def set(self, name: str, value: object = True) -> None:
-        """Switch one fault. Raises ``KeyError`` for a name that is none of ``FAULTS``."""
+        """Switch one fault. Raises ``KeyError`` for a name that is none of ``FAULTS``, ``ValueError`` for a value that
+        makes no sense."""
         if name not in FAULTS:
             raise KeyError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
-        self.values[name] = FAULTS[name] if value is False else value
+        self.values[name] = FAULTS[name] if value is False else _sensible(name, value)
+        self._tell()
+
+    async def hold(self, line: str) -> None:
+        """Wait until ``line`` (a command and its arguments) is none of the endless ones."""
+        while (pattern := self.text("endless")) and re.match(rf"(?:{pattern})(?!\S)", line, re.DOTALL):
+            await self.changed.wait()
+
+    def _tell(self) -> None:
         self.fs.full = bool(self.values["disk_full"])
+        self.changed.set()
+        self.changed.clear()
+        self.on_change()
 
     def on(self, name: str) -> bool:
         """Is it switched on?"""
@@ -126,7 +146,25 @@ class Faults:
     def clear(self) -> None:
         """Everything works again."""
         self.values = dict(FAULTS)
-        self.fs.full = False
+        self._tell()
+
+
+def _sensible(name: str, value: object) -> object:
+    if name == "endless":
+        pattern = _EVERY if value is True else str(value)
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"endless: {pattern!r} is not a regular expression: {error}") from error
+        return pattern
+    if isinstance(FAULTS[name], int) and not isinstance(FAULTS[name], bool):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise ValueError(f"{name}: {value!r} is not a number from 0 on")
+    elif name == "popup" and value is True:
+        return "A message of the system"
+    elif isinstance(FAULTS[name], str) and not isinstance(value, str):
+        raise ValueError(f"{name}: {value!r} is not a text")
+    return value
 
 
 Reboot = Callable[[str], object]

@@ -5,6 +5,7 @@ class Properties:
     """What ``getprop`` tells; ``set`` is what ``setprop`` does."""
 
     def __init__(self, serialno: str, model: str, product: str) -> None:
+        self._until_reboot: dict[str, str | None] = {}
         self._values = {
             "ro.build.id": "UD1A.231105.004",
             "ro.build.version.release": "14",
@@ -43,7 +44,18 @@ class Properties:
         """Set a property. Raises ``ValueError`` for one that only the system may set."""
         if name.startswith("ro."):
             raise ValueError(f"Failed to set property '{name}' to '{value}'.")
+        if not name.startswith("persist."):
+            self._until_reboot.setdefault(name, self._values.get(name))
         self._values[name] = value
+
+    def reboot(self) -> None:
+        """What was set is forgotten, but for ``persist.*``."""
+        before, self._until_reboot = self._until_reboot, {}
+        for name, value in before.items():
+            if value is None:
+                self._values.pop(name, None)
+            else:
+                self._values[name] = value
 
     def become(self, release: str, sdk: int) -> None:
         """Be of another Android version."""

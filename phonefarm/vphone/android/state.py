@@ -131,10 +131,11 @@ class Android:
         self.note("I", "boot_progress", f"boot of {self.config.serialno}")
 
     def shut_down(self) -> None:
-        """Stop every app."""
+        """Stop every app; what lives in memory only is lost."""
         self.tasks.clear()
         self.front = launcher.PACKAGE
         self.log.clear()
+        self.properties.reboot()
 
     def close(self) -> None:
         """Free what the camera holds."""

@@ -64,6 +64,10 @@ class Machine(Protocol):
         """Seconds on a clock that never goes back."""
         ...
 
+    async def hold(self, name: str, args: Sequence[str]) -> None:
+        """Wait for as long as this command never ends, for ever if need be."""
+        ...
+
     async def pause(self, name: str, args: Sequence[str]) -> None:
         """Wait as long as a real phone needs for this command."""
         ...

@@ -348,6 +348,7 @@ class Shell:
         call = Call(name=name, args=words[1:], shell=self, io=io)
         if functions and name in self.functions:
             return await self._function(call)
+        await self.machine.hold(name, call.args)
         if name in builtins.BUILTINS:
             return await reported(builtins.BUILTINS[name], call)
         found = self.lookup(name)

@@ -4,18 +4,24 @@ The link greets (CNXN, AUTH when the gate asks for it), then hands every OPEN to
 CLSE to the stream they name. Packets for streams that are not open are ignored, a CLSE is answered by a CLSE, and
 anything malformed drops the connection.
 
-Two faults live here because they are about bytes: a *hanging* phone reads and answers nothing (both directions are kept
-back until it recovers), and an *offline* one leaves the greeting unanswered.
+Three faults live here because they are about bytes: a *hanging* phone reads and answers nothing (both directions are
+kept back until it recovers), an *offline* one leaves the greeting unanswered, and on a *slow* link packets to the host
+arrive late, in their order.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from phonefarm.vphone.wire import auth, packets
+from phonefarm.vphone.wire.delay import DelayLine
 from phonefarm.vphone.wire.packets import Packet
 from phonefarm.vphone.wire.stream import OUR_WINDOW, Stream
 
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""Closing sends RST instead of FIN."""
 Service = Callable[[Stream], Awaitable[None]]
 """Runs one opened stream to its end."""
 
@@ -26,6 +32,10 @@ class Owner(Protocol):
     hung: bool
     answering: bool
     gate: auth.Gate
+
+    def link_delay(self) -> float:
+        """Seconds that a packet to the host is under way more than it need be."""
+        ...
 
     def banner(self) -> str:
         """What the phone says of itself in CNXN, with its features."""
@@ -68,6 +78,7 @@ class Link(asyncio.Protocol):
         self._greeting: Packet | None = None
         self._kept_in = bytearray()
         self._kept_out = bytearray()
+        self._line = DelayLine(self._write, owner.link_delay)
 
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -91,6 +102,7 @@ class Link(asyncio.Protocol):
         """The host is gone: end every stream."""
         self.connected = False
         self._transport = None
+        self._line.drop()
         self._drop_streams()
         for task in list(self._tasks):
             task.cancel()
@@ -109,12 +121,16 @@ class Link(asyncio.Protocol):
     # -- for the owner ---------------------------------------------------------------------------------------------
     def close(self) -> None:
         """Close in order (FIN) after what is queued."""
+        self._line.flush()
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, dropping what is queued."""
+        """Close at once with a reset (RST), dropping what is queued."""
         if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
 
     def wake(self) -> None:
@@ -129,6 +145,10 @@ class Link(asyncio.Protocol):
             self._on_cnxn(greeting)
         self.data_received(kept)
 
+    def hasten(self) -> None:
+        """The link is slow no longer, or less so."""
+        self._line.hasten()
+
     def admit(self) -> None:
         """A person accepted this host's key."""
         if not self.connected and self._offered:
@@ -139,7 +159,9 @@ class Link(asyncio.Protocol):
         """Queue one packet to the host."""
         packet = Packet(command=command, arg0=arg0, arg1=arg1, payload=payload)
         checked = self._with_checksum or command == packets.CNXN
-        data = packets.encode(packet, with_checksum=checked)
+        self._line.send(packets.encode(packet, with_checksum=checked))
+
+    def _write(self, data: bytes) -> None:
         if self._owner.hung:
             self._kept_out += data
         elif self._transport is not None:
