@@ -179,6 +179,15 @@ class FileSystem:
         node.mtime = self._clock()
         return node
 
+    def check_new(self, path: str) -> None:
+        """Raises ``OSError`` when a file could not be written at ``path`` (EACCES, EISDIR, ENOENT)."""
+        real = self.resolve(path, follow_last=False)
+        node = self.find(real, follow=False)
+        if node is not None and node.is_dir:
+            raise failure(errno.EISDIR, path)
+        self._check_writable(real, path)
+        self._parent(real, path)
+
     def append(self, node: Node, data: bytes) -> None:
         """Add bytes to an opened file. Raises ``OSError`` (ENOSPC) when the disk is full."""
         if node.source is not None:

@@ -109,9 +109,12 @@ async def _shell(device: "Device", spec: ShellSpec, stream: Stream, entry: Entry
 async def _run(device: "Device", spec: ShellSpec, io: Io, terminal: Terminal | None) -> int:
     shell = device.new_shell()
     shell.variables["TERM"] = spec.term
-    if spec.command:
-        return await shell.run(spec.command, io)
-    return await interact(shell, io, terminal)
+    shell.exported.add("TERM")
+    if terminal is not None:
+        shell.window = terminal.window
+    if not spec.command:
+        return await interact(shell, io, terminal)
+    return await (shell.run(spec.command, io) if terminal is None else terminal.run(shell.run(spec.command, io)))
 
 
 async def _feed(stream: Stream, spec: ShellSpec, pipe: Pipe, terminal: Terminal | None) -> None:
@@ -135,6 +138,8 @@ async def _feed_frames(reader: StreamReader, pipe: Pipe, terminal: Terminal | No
             await _give(data, pipe, terminal)
         elif channel == CLOSE_STDIN:
             pipe.end()
+        elif channel == WINDOW and terminal is not None:
+            terminal.resize(data)
 
 
 async def _give(data: bytes, pipe: Pipe, terminal: Terminal | None) -> None:

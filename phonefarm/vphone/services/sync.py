@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from phonefarm.vphone.fs import S_IFLNK, FileSystem, Node
-from phonefarm.vphone.journal import Entry
 from phonefarm.vphone.wire.stream import Stream, StreamReader
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class _Session:
         self._device = device
         self._stream = stream
         self._reader = StreamReader(stream)
-        self._requests: dict[bytes, Callable[[str, Entry], Awaitable[None]]] = {
+        self._requests: dict[bytes, Callable[[str], Awaitable[None]]] = {
             b"STAT": self._stat,
             b"STA2": self._stat2,
             b"LST2": self._stat2,
@@ -59,99 +58,132 @@ class _Session:
         return self._device.fs
 
     async def one_request(self) -> bool:
-        """Answer one request; False when it was the last."""
+        """Answer one request; False when it was the last. What failed ends the session too, as on a phone."""
         try:
             self._kind, length = _HEAD.unpack(await self._reader.exactly(_HEAD.size))
         except EOFError:
             return False
         if self._kind == b"QUIT":
             return False
-        if self._kind not in self._requests or length > _MAX_PATH:
-            await self._fail(f"unknown or too long request {self._kind!r}")
-            return False
+        if length > _MAX_PATH:
+            return await self._fail("path too long")
         path = (await self._reader.exactly(length)).decode("utf-8", "surrogateescape")
+        if self._kind not in self._requests:
+            return await self._fail(f"unknown command {int.from_bytes(self._kind, 'little'):08x}")
         with self._device.journal.command("sync", f"{self._kind.decode()} {path}") as entry:
             try:
-                await self._requests[self._kind](path, entry)
-                entry.rc = 0 if entry.rc is None else entry.rc
-            except OSError as error:
-                if isinstance(error, BrokenPipeError):
-                    raise
-                entry.rc = 1
-                await self._fail(error.strerror or str(error))
+                await self._requests[self._kind](path.partition("\0")[0])
+            except BrokenPipeError:
+                raise
             except _RefusedError as error:
                 entry.rc = 1
-                await self._fail(str(error))
+                return await self._fail(str(error))
+            entry.rc = 0
         return True
 
-    async def _fail(self, text: str) -> None:
-        data = text.encode()
+    async def _fail(self, text: str) -> bool:
+        data = text.encode("utf-8", "surrogateescape")
         await self._stream.write(_HEAD.pack(b"FAIL", len(data)) + data)
+        return False
 
     # -- stat and list ---------------------------------------------------------------------------------------------
-    async def _stat(self, path: str, entry: Entry) -> None:
+    async def _stat(self, path: str) -> None:
         node = self._fs.find(path, follow=False)
         await self._stream.write(b"STAT" + _stat1(node))
 
-    async def _stat2(self, path: str, entry: Entry) -> None:
-        node = self._fs.find(path, follow=self._kind == b"STA2")
-        await self._stream.write(self._kind + _stat2(node))
+    async def _stat2(self, path: str) -> None:
+        try:
+            data = _stat2(self._fs.get(path, follow=self._kind == b"STA2"))
+        except OSError as error:
+            data = struct.pack("<I", error.errno or errno.EIO) + bytes(_STAT2.size - 4)
+        await self._stream.write(self._kind + data)
 
-    async def _list(self, path: str, entry: Entry) -> None:
+    async def _list(self, path: str) -> None:
+        """Everything in a folder, with ``.`` and ``..``; what is no folder has nothing in it."""
         second = self._kind == b"LIS2"
         folder = self._fs.find(path)
-        for name, node in sorted((folder.children or {}).items() if folder is not None else []):
-            raw = name.encode("utf-8", "surrogateescape")
-            head = b"DNT2" + _stat2(node) if second else b"DENT" + _stat1(node)
-            await self._stream.write(head + struct.pack("<I", len(raw)) + raw)
+        if folder is not None and folder.children is not None:
+            above = self._fs.find(posixpath.join(path, "..")) or folder
+            for name, node in [(".", folder), ("..", above), *sorted(folder.children.items())]:
+                raw = name.encode("utf-8", "surrogateescape")
+                head = b"DNT2" + _stat2(node) if second else b"DENT" + _stat1(node)
+                await self._stream.write(head + struct.pack("<I", len(raw)) + raw)
         await self._stream.write(b"DONE" + bytes(72 if second else 16))
 
     # -- fetch -----------------------------------------------------------------------------------------------------
-    async def _recv(self, path: str, entry: Entry) -> None:
+    async def _recv(self, path: str) -> None:
         if self._kind == b"RCV2":
             _, flags = _HEAD.unpack(await self._reader.exactly(_HEAD.size))
             if flags & ~DRY_RUN:
-                raise _RefusedError(f"compression {flags:#x} is not supported")
-        data = self._fs.read(path)
+                raise _RefusedError(f"unknown flags: {flags}")
+        try:
+            data = self._fs.read(path)
+        except OSError as error:
+            verb = "read" if error.errno == errno.EISDIR else "open"
+            raise _RefusedError(f"{verb} failed: {error.strerror}") from error
         for start in range(0, len(data), CHUNK):
             chunk = data[start : start + CHUNK]
             await self._stream.write(_HEAD.pack(b"DATA", len(chunk)) + chunk)
         await self._stream.write(_HEAD.pack(b"DONE", 0))
 
     # -- store -----------------------------------------------------------------------------------------------------
-    async def _send(self, spec: str, entry: Entry) -> None:
+    async def _send(self, spec: str) -> None:
         path, comma, mode = spec.rpartition(",")
-        if not comma or not mode.isdigit():
-            await self._take_all(None)
-            raise _RefusedError("missing ,<mode> in ID_SEND")
-        await self._store(path, int(mode), dry=False)
+        if not comma:
+            raise _RefusedError("missing , in ID_SEND_V1")
+        try:
+            number = int(mode, 8 if mode.startswith("0") and mode.isdigit() else 0)
+        except ValueError:
+            raise _RefusedError("bad mode") from None
+        await self._store(path, number, dry=False)
 
-    async def _send2(self, path: str, entry: Entry) -> None:
+    async def _send2(self, path: str) -> None:
         _, mode, flags = struct.unpack("<4sII", await self._reader.exactly(12))
         if flags & ~DRY_RUN:
-            await self._take_all(None)
-            raise _RefusedError(f"compression {flags:#x} is not supported")
+            raise _RefusedError(f"unknown flags: {flags}")
         await self._store(path, mode, dry=bool(flags & DRY_RUN))
 
     async def _store(self, path: str, mode: int, *, dry: bool) -> None:
-        """Take a whole file, then answer: a refusal must not leave its data in the stream."""
+        """Take a whole file, then answer: nothing of it is there before its end has come. A refusal that is known at the
+        beginning is said at once, and what still comes is thrown away, as a phone does."""
+        refusal = "" if dry else self._refusal(path, mode)
+        if refusal:
+            await self._fail(refusal)
+            await self._take_all(None)
+            raise EOFError(refusal)
         keep = None if dry else bytearray()
         mtime = await self._take_all(keep)
         if keep is not None:
             self._put(path, mode, mtime, bytes(keep))
         await self._stream.write(_HEAD.pack(b"OKAY", 0))
 
+    def _refusal(self, path: str, mode: int) -> str:
+        """Why ``path`` cannot be written; empty if it can."""
+        try:
+            if self._fs.find(posixpath.dirname(path) or "/") is None:
+                self._fs.make_dirs(posixpath.dirname(path))
+        except OSError as error:
+            return f"secure_mkdirs failed: {error.strerror}"
+        try:
+            self._fs.check_new(path)
+        except OSError as error:
+            verb = "symlink failed" if _is_link(mode) else "couldn't create file"
+            return f"{verb}: {error.strerror}"
+        return ""
+
     def _put(self, path: str, mode: int, mtime: int, data: bytes) -> None:
-        if mode & 0o170000 == S_IFLNK:
+        if _is_link(mode):
+            if self._fs.find(path, follow=False) is not None:
+                self._fs.remove(path)
             self._fs.link(data.rstrip(b"\0").decode("utf-8", "surrogateescape"), path)
             return
-        if self._fs.full:
-            raise OSError(errno.ENOSPC, "couldn't write: No space left on device")
-        try:
-            self._fs.make_dirs(posixpath.dirname(path))
-            self._fs.write(path, data, mode=mode & 0o777, mtime=mtime)
-        except OSError as error:
-            raise _RefusedError(f"couldn't create file: {error.strerror}") from error
+        if self._fs.full and data:
+            raise _RefusedError("write failed: No space left on device")
+        owner = mode & 0o700
+        node = self._fs.find(path, follow=False)
+        if node is not None and node.target is not None:
+            self._fs.remove(path)  # a file pushed over a link takes its place
+        self._fs.write(path, data, mode=(mode & 0o777) | owner >> 3 | owner >> 6, mtime=mtime)
 
     async def _take_all(self, keep: bytearray | None) -> int:
         """Read DATA packets up to DONE; returns the time of change in seconds since 1970."""
@@ -159,11 +191,17 @@ class _Session:
             kind, length = _HEAD.unpack(await self._reader.exactly(_HEAD.size))
             if kind == b"DONE":
                 return int(length)
-            if kind != b"DATA" or length > CHUNK:
-                raise EOFError("broken sync data")
+            if kind != b"DATA":
+                raise _RefusedError("invalid data message")
+            if length > CHUNK:
+                raise _RefusedError("oversize data message")
             data = await self._reader.exactly(length)
             if keep is not None:
                 keep += data
+
+
+def _is_link(mode: int) -> bool:
+    return mode & 0o170000 == S_IFLNK
 
 
 def _stat1(node: Node | None) -> bytes:
@@ -172,9 +210,7 @@ def _stat1(node: Node | None) -> bytes:
     return struct.pack("<III", node.mode, node.size & 0xFFFFFFFF, int(node.mtime) & 0xFFFFFFFF)
 
 
-def _stat2(node: Node | None) -> bytes:
-    if node is None:
-        return struct.pack("<I", errno.ENOENT) + bytes(_STAT2.size - 4)
+def _stat2(node: Node) -> bytes:
     when = int(node.mtime)
     links = 2 if node.is_dir else 1
     return _STAT2.pack(0, 64768, id(node) & 0xFFFFFFFF, node.mode, links, 2000, 2000, node.size, when, when, when)

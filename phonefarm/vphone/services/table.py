@@ -51,12 +51,14 @@ def service_for(device: Device, name: str) -> Service | None:
     if kind == "shell" or kind.startswith("shell,"):
         return partial(shells.serve_shell, device, parse_shell(kind, argument))
     if kind == "abb_exec" or kind == "abb":
-        words = [word for word in argument.split("\0") if word]
+        words = argument.split("\0")
         return partial(shells.serve_exec, device, kind, ShellSpec.of_words(["cmd", *words]))
     if kind == "exec":
         return partial(shells.serve_exec, device, kind, ShellSpec(command=argument))
     if kind in ("sink", "source"):
         return partial(transfers.serve, kind, int(argument) if argument.isdigit() else 0)
+    if name in ("jdwp", "track-jdwp", "track-app"):
+        return partial(_no_debuggee, device, name)
     if name in ("sync:", "framebuffer:"):
         serve = sync.serve if kind == "sync" else framebuffer.serve
         return partial(serve, device)
@@ -64,11 +66,12 @@ def service_for(device: Device, name: str) -> Service | None:
 
 
 def _switch(device: Device, kind: str, argument: str, name: str) -> Service | None:
+    port = argument if argument.isdigit() and 0 < int(argument) < 65536 else ""
     texts = {
         "root": "adbd cannot run as root in production builds\n",
         "unroot": "adbd not running as root\n",
         "remount": 'Not running as root. Try "adb root" first.\n',
-        "tcpip": f"restarting in TCP mode port: {argument}\n",
+        "tcpip": f"restarting in TCP mode port: {port}\n" if port else f"invalid port {argument}\n",
         "usb": "restarting in USB mode\n",
         "disable-verity": "Device must be running as root\n",
     }
@@ -82,6 +85,15 @@ def _switch(device: Device, kind: str, argument: str, name: str) -> Service | No
 async def _say(device: Device, name: str, text: str, stream: Stream) -> None:
     with device.journal.command(name.partition(":")[0], name.partition(":")[2]) as entry:
         await stream.write(text.encode())
+        entry.rc = 0
+
+
+async def _no_debuggee(device: Device, name: str, stream: Stream) -> None:
+    """Processes that a debugger could attach to: none. The tracking services say so, and wait for a change."""
+    with device.journal.command(name, "") as entry:
+        if name.startswith("track"):
+            await stream.write(b"0000")
+            await stream.ended()
         entry.rc = 0
 
 

@@ -1,6 +1,9 @@
 """A terminal in front of a shell: echo, line ends, ^C and ^D, and the interactive loop with its prompt."""
 
 import asyncio
+import re
+from collections.abc import Coroutine
+from typing import Any
 
 from phonefarm.vphone.shell.flow import Exit
 from phonefarm.vphone.shell.interpreter import SIGPIPE_RC, Shell
@@ -30,10 +33,32 @@ class Terminal:
     """The line discipline between what is typed and what the shell reads."""
 
     def __init__(self, pipe: Pipe, out: Writer) -> None:
-        self.output = _Output(out)
+        self.output: Writer = _Output(out)
         self.foreground: asyncio.Task[int] | None = None
+        self.window = [24, 80]
         self._pipe = pipe
         self._line = bytearray()
+
+    def resize(self, data: bytes) -> None:
+        """The window has another size: ``ROWSxCOLUMNS,WIDTHxHEIGHT``; nonsense changes nothing."""
+        match = re.match(rb"(\d+)x(\d+)", data)
+        if match is not None:
+            self.window[:] = int(match.group(1)), int(match.group(2))
+
+    async def run(self, running: Coroutine[Any, Any, int]) -> int:
+        """Run a command in the foreground, where ^C reaches it; its exit code, 130 after ^C."""
+        task = asyncio.get_running_loop().create_task(running)
+        self.foreground = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                task.cancel()
+                raise
+            return INTERRUPTED_RC
+        finally:
+            self.foreground = None
 
     async def typed(self, data: bytes) -> None:
         """Bytes from the keyboard: echoed, and given to the shell line by line."""
@@ -101,20 +126,8 @@ def _is_incomplete(source: str) -> bool:
 
 
 async def _run_line(shell: Shell, source: str, io: Io, terminal: Terminal | None) -> int:
-    if terminal is None:
-        return await _to_code(shell, source, io)
-    task = asyncio.get_running_loop().create_task(_to_code(shell, source, io))
-    terminal.foreground = task
-    try:
-        return await task
-    except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            task.cancel()
-            raise
-        return INTERRUPTED_RC
-    finally:
-        terminal.foreground = None
+    running = _to_code(shell, source, io)
+    return await (running if terminal is None else terminal.run(running))
 
 
 async def _to_code(shell: Shell, source: str, io: Io) -> int:

@@ -111,7 +111,7 @@ class _Condition:
         if op in ("-n", "-z"):
             return (value == "") == (op == "-z")
         if op == "-t":
-            return False
+            return bool(self._call.shell.window) and value in ("0", "1", "2")
         if op in ("-L", "-h"):
             node = self._call.fs.find(self._call.shell.absolute(value), follow=False)
             return node is not None and node.target is not None

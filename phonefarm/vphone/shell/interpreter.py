@@ -52,6 +52,7 @@ class Shell:
         self.options: set[str] = set(parent.options) if parent else set()
         self.traps: dict[str, str] = {}
         self.mask: int = parent.mask if parent else 0o77
+        self.window: list[int] = parent.window if parent else []
         self.locals: list[dict[str, str | None]] = []
         self.name: str = parent.name if parent else SHELL
         self.cwd: str = parent.cwd if parent else "/"
@@ -114,7 +115,7 @@ class Shell:
         """A new shell for a script: it knows what is exported, and the folder."""
         shell = Shell(self.machine)
         shell.variables = Variables({name: text for name, text in self.variables.items() if name in self.exported})
-        shell.exported, shell.cwd = set(shell.variables), self.cwd
+        shell.exported, shell.cwd, shell.window = set(shell.variables), self.cwd, self.window
         return shell
 
     def absolute(self, path: str) -> str:

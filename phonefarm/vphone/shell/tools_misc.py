@@ -90,6 +90,24 @@ async def sequence(call: Call) -> int:
     return 0
 
 
+async def stty(call: Call) -> int:
+    """``stty size``: rows and columns of the terminal; its other settings are taken and change nothing."""
+    if not call.shell.window:
+        return await call.fail("not a TTY")
+    if call.args == ["size"]:
+        await call.out("{} {}\n".format(*call.shell.window))
+    elif not call.args or call.args == ["-a"]:
+        rows, columns = call.shell.window
+        await call.out(f"speed 38400 baud; rows {rows}; columns {columns}; line = 0;\n")
+    return 0
+
+
+async def tty(call: Call) -> int:
+    """``tty``: the terminal's name."""
+    await call.out("/dev/pts/0\n" if call.shell.window else "not a tty\n")
+    return int(not call.shell.window)
+
+
 async def nothing(call: Call) -> int:
     """Programs that do their work out of sight."""
     return 0
@@ -103,6 +121,8 @@ TOOLS: dict[str, Command] = {
     "whoami": whoami,
     "uname": uname,
     "seq": sequence,
+    "stty": stty,
+    "tty": tty,
     "sync": nothing,
     "kill": nothing,
     "usleep": nothing,
