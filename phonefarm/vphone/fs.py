@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 S_IFDIR, S_IFREG, S_IFLNK, S_IFCHR = 0o040000, 0o100000, 0o120000, 0o020000
 
-WRITABLE = ("/storage/emulated/0", "/data/local/tmp", "/data/app", "/tmp", "/dev")
+WRITABLE = ("/storage/emulated/0", "/data/local/tmp", "/tmp", "/dev")
 """Folders under which the shell user may write."""
 CAPACITY = 108 * 1024**3
 """Size of /data in bytes; only what is really stored counts against it."""
@@ -96,6 +96,16 @@ class FileSystem:
     def plant_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Put a file, whatever its place."""
         self._plant(path, Node(mode=S_IFREG | mode, mtime=self._clock(), data=bytearray(data)))
+
+    def plant_node(self, path: str, node: Node) -> None:
+        """Put a node that several phones may share: nobody may write at such a place."""
+        self._plant(path, node)
+
+    def uproot(self, path: str) -> None:
+        """Take away what was planted, whatever its place; nothing there is fine."""
+        parent = self.find(posixpath.dirname(path))
+        if parent is not None and parent.children is not None:
+            parent.children.pop(posixpath.basename(path), None)
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def resolve(self, path: str, *, follow_last: bool = True) -> str:

@@ -5,14 +5,14 @@ import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from phonefarm.vphone.android.parts import ADB_IME
+from phonefarm.vphone.android.parts import ADB_IME, Package
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call
 
 MONKEY_NOTHING_RC = 252
 _WITH_VALUE = {"-n": "component", "-a": "action", "-d": "data", "-c": "category", "-p": "package", "-t": "type"}
 _EXTRAS = frozenset({"--es", "--ei", "--ez", "--el", "--ef", "-e", "--eu", "--esa"})
-_ACTIONS = {"android.settings.SETTINGS": "com.android.settings", "android.intent.action.MAIN": ""}
+_VIEWER, _HOME = "org.phonefarm.reader", "com.google.android.apps.nexuslauncher"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -32,7 +32,8 @@ class Intent:
     def shown(self) -> str:
         """The intent as ``am`` prints it."""
         names = {"action": "act", "data": "dat", "category": "cat", "package": "pkg", "component": "cmp"}
-        parts = [f"{short}={self.values[name]}" for name, short in names.items() if name in self.values]
+        shown = {**self.values, "category": f"[{self.values.get('category', '')}]"}
+        parts = [f"{short}={shown[name]}" for name, short in names.items() if name in self.values]
         if self.extras:
             parts.append("(has extras)")
         return "Intent { " + " ".join([*parts, "}"])
@@ -58,6 +59,22 @@ def parse_intent(args: list[str]) -> Intent:
     return intent
 
 
+def resolved(android: Android, intent: Intent) -> Package | None:
+    """The app that answers an intent without a component: by its package, its action or its address."""
+    action, category = intent.values.get("action", ""), intent.values.get("category", "")
+    name = intent.values.get("package", "")
+    if action == "android.intent.action.VIEW" and intent.values.get("data", "").startswith(("http://", "https://")):
+        name = name if name not in ("", _VIEWER) else _VIEWER
+        if name != _VIEWER:
+            return None
+    elif not name and action.startswith("android.settings."):
+        name = "com.android.settings"
+    elif not name and category == "android.intent.category.HOME":
+        name = _HOME
+    found = android.packages.get(name)
+    return found if found is not None and found.activity and not found.disabled else None
+
+
 async def am(android: Android, call: Call) -> int:
     """``am start|start-activity|force-stop|kill|broadcast|stack ..``."""
     verb, rest = (call.args[0], call.args[1:]) if call.args else ("", [])
@@ -69,7 +86,23 @@ async def am(android: Android, call: Call) -> int:
         for package in (arg for arg in rest if not arg.startswith("-") and arg != "0"):
             (android.crash if verb == "crash" else android.stop_app)(package)
         return 0
-    if verb in ("startservice", "start-foreground-service", "stack", "task", "idle-maintenance", "kill-all"):
+    if verb in ("startservice", "start-service", "start-foreground-service"):
+        await call.out(f"Starting service: {parse_intent(rest).shown()}\n")
+        await call.err("Error: Not found; no service started.\n")
+        return 255
+    if verb == "instrument":
+        words = [word for word in rest if "/" in word]
+        await call.err(f"android.util.AndroidException: INSTRUMENTATION_FAILED: {(words or [''])[-1]}\n")
+        return 1
+    if verb in (
+        "stack",
+        "task",
+        "idle-maintenance",
+        "kill-all",
+        "set-inactive",
+        "wait-for-broadcast-idle",
+        "stopservice",
+    ):
         return 0
     if verb == "get-current-user":
         await call.out("0\n")
@@ -82,8 +115,8 @@ async def _start(android: Android, call: Call, intent: Intent) -> int:
     await call.out(f"Starting: {intent.shown()}\n")
     package, activity = intent.component
     if not package:
-        package = intent.values.get("package") or _ACTIONS.get(intent.values.get("action", ""), "")
-        activity = android.packages[package].activity if package in android.packages else ""
+        answering = resolved(android, intent)
+        package, activity = (answering.name, answering.activity) if answering is not None else ("", "")
     found = android.packages.get(package)
     if found is None or not activity or activity != found.activity:
         return await _no_such_activity(call, intent, package, activity)

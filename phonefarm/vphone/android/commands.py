@@ -3,7 +3,18 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from phonefarm.vphone.android import activity, dumpsys, inputs, netcat, packages, reports, screen, system
+from phonefarm.vphone.android import (
+    activity,
+    dumpsys,
+    inputs,
+    netcat,
+    packages,
+    processes,
+    reports,
+    screen,
+    services,
+    system,
+)
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call, Command
 
@@ -11,6 +22,8 @@ Function = Callable[[Android, Call], Awaitable[int]]
 
 FUNCTIONS: dict[str, Function] = {
     **system.FUNCTIONS,
+    **services.FUNCTIONS,
+    **processes.FUNCTIONS,
     **reports.FUNCTIONS,
     **netcat.FUNCTIONS,
     **screen.FUNCTIONS,
@@ -23,15 +36,18 @@ FUNCTIONS: dict[str, Function] = {
 
 async def cmd(android: Android, call: Call) -> int:
     """``cmd service args``: the services that have a command of their own."""
-    services = {"package": "pm", "activity": "am", "settings": "settings", "input": "input", "wm": "wm", "window": "wm"}
-    if call.args[:1] in ([], ["-l"]):
-        await call.out("Currently running services:\n" + "".join(f"  {name}\n" for name in sorted(services)))
+    args = call.args[1:] if call.args[:1] == ["-w"] else call.args
+    if args[:1] in ([], ["-l"]):
+        names = sorted({*services.SERVICES, *services.SAME})
+        await call.out("Currently running services:\n" + "".join(f"  {name}\n" for name in names))
         return 0
-    name = services.get(call.args[0])
-    if name is None:
-        await call.err(f"cmd: Can't find service: {call.args[0]}\n")
+    if (name := services.SAME.get(args[0])) is not None:
+        return await FUNCTIONS[name](android, Call(name=name, args=args[1:], shell=call.shell, io=call.io))
+    service = services.SERVICES.get(args[0])
+    if service is None:
+        await call.err(f"cmd: Can't find service: {args[0]}\n")
         return 20
-    return await FUNCTIONS[name](android, Call(name=name, args=call.args[1:], shell=call.shell, io=call.io))
+    return await service(android, call, args[1:])
 
 
 def commands_of(android: Android) -> dict[str, Command]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 
+from phonefarm.vphone.android import dumpsys_more as more
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call
 
@@ -67,7 +68,9 @@ def window(android: Android, args: list[str]) -> str:
         lines += f"  mCurrentFocus={focus}\n  mFocusedApp=ActivityRecord{{8c2b1a7 u0 {package}/{activity} t42}}\n"
     width, height = android.size
     sizes = f"init=1080x2400 420dpi cur={width}x{height} app={width}x{height}"
-    return f"WINDOW MANAGER WINDOWS (dumpsys window)\n{lines}  {sizes}\n"
+    turned = f"  mCurrentRotation=ROTATION_{android.rotation * 90}\n"
+    policy = _policy(android) if not args else ""
+    return f"{policy}WINDOW MANAGER WINDOWS (dumpsys window)\n{lines}  {sizes}\n{turned}"
 
 
 def _policy(android: Android) -> str:
@@ -86,6 +89,8 @@ def _policy(android: Android) -> str:
 
 def activity(android: Android, args: list[str]) -> str:
     """The activity in front."""
+    if args[:1] == ["processes"]:
+        return more.processes(android)
     package = android.front
     task = android.tasks.get(package)
     number, pid = (task.number, task.pid) if task else (1, 2300)
@@ -121,11 +126,12 @@ def package(android: Android, args: list[str]) -> str:
     installed = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(found.installed_at or 1714558272.0))
     flags = "SYSTEM HAS_CODE" if found.system else "HAS_CODE ALLOW_CLEAR_USER_DATA"
     return (
-        f"Packages:\n  Package [{found.name}] (a1b2c3d):\n    userId=10205\n"
+        f"{more.resolver_table(found)}Packages:\n  Package [{found.name}] (a1b2c3d):\n"
+        f"    userId={android.uid(found.name)}\n"
         f"    codePath={found.path.rpartition('/')[0]}\n"
         f"    versionCode={found.version_code} minSdk=24 targetSdk=34\n    versionName={found.version_name}\n"
         f"    flags=[ {flags} ]\n    pkgFlags=[ {flags} ]\n"
-        f"    firstInstallTime={installed}\n    lastUpdateTime={installed}\n"
+        f"    firstInstallTime={installed}\n    lastUpdateTime={installed}\n{more.permissions(found)}"
     )
 
 
@@ -155,6 +161,7 @@ def telephony(android: Android, args: list[str]) -> str:
 
 
 SERVICES: dict[str, Callable[[Android, list[str]], str]] = {
+    **more.SERVICES,
     "battery": battery,
     "power": power,
     "window": window,

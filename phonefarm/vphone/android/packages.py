@@ -1,16 +1,15 @@
 """``pm`` (and ``cmd package``): what is installed, installing, clearing."""
 
-import io
-import re
-import zipfile
 from collections.abc import Awaitable, Callable
 
-from phonefarm.vphone.android.parts import Package
+from phonefarm.vphone.android import install
+from phonefarm.vphone.android.activity import parse_intent, resolved
+from phonefarm.vphone.android.dumpsys import package as package_report
+from phonefarm.vphone.android.parts import INSTALL_TIME
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.shell.call import Call
 
 CACHE_ONLY_SDK = 34
-_NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)+\Z")
 
 
 async def pm(android: Android, call: Call) -> int:
@@ -22,13 +21,27 @@ async def pm(android: Android, call: Call) -> int:
         "clear": _clear,
         "help": _help,
         "trim-caches": _trim,
-        "install": _install,
         "uninstall": _uninstall,
         "resolve-activity": _resolve,
+        "query-activities": _resolve,
+        "dump": _dump,
+        "get-max-users": _users,
+        **install.VERBS,
     }
     if verb in verbs:
         return await verbs[verb](android, call, rest)
-    if verb in ("enable", "disable", "disable-user", "grant", "revoke"):
+    if verb in ("grant", "revoke"):
+        return await _permit(android, call, call.args)
+    if verb in ("enable", "disable", "disable-user"):
+        return await _switch(android, call, call.args)
+    if verb in (
+        "set-install-location",
+        "set-user-restriction",
+        "compile",
+        "bg-dexopt-job",
+        "reset-permissions",
+        "hide",
+    ):
         return 0
     await call.err(f"Unknown command: {verb}\n")
     return 255
@@ -38,12 +51,20 @@ async def _list(android: Android, call: Call, rest: list[str]) -> int:
     if rest[:1] == ["features"]:
         await call.out("feature:android.hardware.touchscreen\nfeature:android.hardware.wifi\n")
         return 0
+    if rest[:1] == ["users"]:
+        await call.out("Users:\n\tUserInfo{0:Owner:c13} running\n")
+        return 0
+    if rest[:1] and rest[0] not in ("packages", "package"):
+        return 0
     words = [arg for arg in rest[1:] if not arg.startswith("-")]
     for name, package in sorted(android.packages.items()):
         hidden = ("-3" in rest and package.system) or ("-s" in rest and not package.system)
+        hidden = hidden or ("-d" in rest and not package.disabled) or ("-e" in rest and package.disabled)
         if hidden or (words and words[0] not in name):
             continue
         suffix = f" versionCode:{package.version_code}" if "--show-versioncode" in rest else ""
+        suffix += f" uid:{android.uid(name)}" if "-U" in rest else ""
+        suffix += "  installer=null" if "-i" in rest else ""
         await call.out(f"package:{package.path + '=' if '-f' in rest else ''}{name}{suffix}\n")
     return 0
 
@@ -58,7 +79,20 @@ async def _path(android: Android, call: Call, rest: list[str]) -> int:
     package = android.packages.get(_named(rest))
     if package is None:
         return 1
-    await call.out(f"package:{package.path}\n")
+    for path in (package.path, *(package.split_path(split) for split in package.splits)):
+        await call.out(f"package:{path}\n")
+    return 0
+
+
+async def _dump(android: Android, call: Call, rest: list[str]) -> int:
+    """``pm dump PACKAGE``, which is ``dumpsys package``."""
+    await call.out(package_report(android, rest))
+    return 0
+
+
+async def _users(android: Android, call: Call, rest: list[str]) -> int:
+    """``pm get-max-users``."""
+    await call.out("Maximum supported users: 4\n")
     return 0
 
 
@@ -107,84 +141,65 @@ async def _uninstall(android: Android, call: Call, rest: list[str]) -> int:
     if package is None or package.system:
         await call.out("Failure [DELETE_FAILED_INTERNAL_ERROR]\n")
         return 1
-    android.stop_app(package.name)
-    del android.packages[package.name]
+    android.remove_app(package.name)
     await call.out("Success\n")
     return 0
 
 
 async def _resolve(android: Android, call: Call, rest: list[str]) -> int:
-    package = android.packages.get(rest[-1]) if rest else None
-    if package is None or not package.activity:
+    """``pm resolve-activity [--brief] [-a ACTION] [-d URI] [PACKAGE]``."""
+    found = resolved(android, parse_intent([arg for arg in rest if arg not in ("--brief", "--components")]))
+    if found is None:
         await call.out("No activity found\n")
         return 0
-    await call.out(f"priority=0 preferredOrder=0 match=0x108000\n{package.name}/{package.activity}\n")
+    name = f"{found.name}/{found.activity}"
+    if "--brief" in rest:
+        await call.out(f"priority=0 preferredOrder=0 match=0x108000 specificIndex=-1 isDefault=true\n{name}\n")
+    elif "--components" in rest:
+        await call.out(f"{name}\n")
+    else:
+        full = found.name + found.activity
+        await call.out(
+            "priority=0 preferredOrder=0 match=0x108000 specificIndex=-1 isDefault=true\n"
+            f"ActivityInfo:\n  name={full}\n  packageName={found.name}\n  enabled=true exported=true\n"
+        )
     return 0
 
 
-async def _install(android: Android, call: Call, rest: list[str]) -> int:
-    size = next((int(rest[i + 1]) for i, arg in enumerate(rest[:-1]) if arg == "-S" and rest[i + 1].isdigit()), -1)
-    paths = [arg for arg in rest if "/" in arg]
-    if size >= 0:
-        data = await _exactly(call, size)
-    elif paths:
-        data = call.fs.read(call.shell.absolute(paths[0]))
-    else:
-        await call.out("Error: no package specified\n")
-        return 1
-    problem = _put(android, data, downgrade="-d" in rest)
-    await call.out(f"Failure [{problem}]\n" if problem else "Success\n")
-    return 1 if problem else 0
+async def _permit(android: Android, call: Call, rest: list[str]) -> int:
+    """``pm grant|revoke PACKAGE PERMISSION``: silent when it works."""
+    words = [arg for arg in rest[1:] if not arg.startswith("-") and not arg.isdigit()]
+    name, permission = [*words, "", ""][:2]
+    package = android.packages.get(name)
+    problem = ""
+    if package is None:
+        problem = f"java.lang.IllegalArgumentException: Unknown package: {name}"
+    elif permission not in package.requested:
+        problem = f"java.lang.SecurityException: Package {name} has not requested permission {permission}"
+    elif permission in INSTALL_TIME:
+        what = f"Permission {permission} requested by {name}"
+        problem = f"java.lang.SecurityException: {what} is not a changeable permission type"
+    if problem:
+        await call.err(f"\nException occurred while executing '{rest[0]}':\n{problem}\n")
+        return 255
+    assert package is not None
+    (package.granted.add if rest[0] == "grant" else package.granted.discard)(permission)
+    return 0
 
 
-async def _exactly(call: Call, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size and (more := await call.io.stdin.read(size - len(data))):
-        data += more
-    return bytes(data)
-
-
-def _put(android: Android, data: bytes, *, downgrade: bool) -> str:
-    """Install an APK; returns the reason of a failure, or ``""``."""
-    if android.faults.on("disk_full"):
-        return "INSTALL_FAILED_INSUFFICIENT_STORAGE"
-    found = read_apk(data)
-    if found is None:
-        return "INSTALL_PARSE_FAILED_NOT_APK: Failed to parse base.apk"
-    old = android.packages.get(found.name)
-    if old is not None and old.version_code > found.version_code and not downgrade:
-        return f"INSTALL_FAILED_VERSION_DOWNGRADE: Update version code {found.version_code} is older than current"
-    if old is not None:
-        found.activity, found.label, found.colour = old.activity, old.label, old.colour
-    found.installed_at = android.wall()
-    android.stop_app(found.name)
-    android.packages[found.name] = found
-    return ""
-
-
-def read_apk(data: bytes) -> Package | None:
-    """Name and version in an APK's manifest (as text, or the names in the binary form), or None when it is no APK."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if archive.getinfo("AndroidManifest.xml").file_size > 10_000_000:
-                return None
-            manifest = archive.read("AndroidManifest.xml")
-    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError):
-        return None
-    text = manifest.decode("utf-8", "replace")
-    name = re.search(r'package="([^"]+)"', text)
-    code = re.search(r'versionCode="(\d+)"', text)
-    if name is not None:
-        version = re.search(r'versionName="([^"]+)"', text)
-        return Package(
-            name=name.group(1),
-            activity=".MainActivity",
-            version_code=int(code.group(1)) if code else 1,
-            version_name=version.group(1) if version else "1.0",
-        )
-    strings = manifest.decode("utf-16-le", "ignore").split("\0")
-    names = [word for word in strings if _NAME.match(word) and not word.startswith("android.")]
-    return Package(name=names[0], activity=".MainActivity") if names else None
+async def _switch(android: Android, call: Call, rest: list[str]) -> int:
+    """``pm enable|disable|disable-user PACKAGE``."""
+    name = _named(rest[1:])
+    package = android.packages.get(name)
+    if package is None:
+        await call.err(f"Error: java.lang.IllegalArgumentException: Unknown package: {name}\n")
+        return 255
+    package.disabled = rest[0] != "enable"
+    if package.disabled:
+        android.stop_app(name)
+    state = {"enable": "enabled", "disable": "disabled", "disable-user": "disabled-user"}[rest[0]]
+    await call.out(f"Package {name} new state: {state}\n")
+    return 0
 
 
 FUNCTIONS: dict[str, Callable[[Android, Call], Awaitable[int]]] = {"pm": pm}

@@ -42,6 +42,10 @@ class Package:
     label: str = ""
     colour: str = "#4a5260"
     installed_at: float = 0.0
+    splits: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
+    granted: set[str] = field(default_factory=set)
+    disabled: bool = False
 
     @property
     def path(self) -> str:
@@ -49,6 +53,44 @@ class Package:
         if self.system:
             return f"/system/app/{self.name}/{self.name}.apk"
         return f"/data/app/~~A1b2C3d4E5f6==/{self.name}-Z9y8X7w6==/base.apk"
+
+    @property
+    def home(self) -> str:
+        """The folder of its APKs."""
+        return self.path.rpartition("/")[0]
+
+    def split_path(self, split: str) -> str:
+        """Where the APK of a split lies."""
+        return f"{self.home}/split_{split}.apk"
+
+
+@dataclass(kw_only=True, slots=True)
+class Session:
+    """An installation under way: APKs that were written and not yet committed, by name."""
+
+    flags: frozenset[str]
+    written: dict[str, bytes] = field(default_factory=dict)
+    children: list[int] = field(default_factory=list)
+
+
+@dataclass(kw_only=True, slots=True)
+class Keyguard:
+    """How the screen locks: not at all while ``disabled``, as phones on a rack are set up; else whenever it goes dark.
+    With a ``secret`` a swipe is not enough."""
+
+    disabled: bool = True
+    secret: str = ""
+    typed: str = ""
+
+    @property
+    def locks(self) -> bool:
+        """Does the screen lock when it goes dark?"""
+        return bool(self.secret) or not self.disabled
+
+
+_NETWORK = ("android.permission.INTERNET", "android.permission.ACCESS_NETWORK_STATE")
+INSTALL_TIME = frozenset({*_NETWORK, "android.permission.WAKE_LOCK", "android.permission.VIBRATE"})
+"""Permissions that an app has from its installation on; the others must be granted."""
 
 
 def built_in_packages() -> dict[str, Package]:
@@ -68,6 +110,7 @@ def built_in_packages() -> dict[str, Package]:
             version_name="1.4.2",
             label="Feed",
             colour="#e0245e",
+            requested=(*_NETWORK, "android.permission.CAMERA", "android.permission.POST_NOTIFICATIONS"),
         ),
         Package(
             name="org.phonefarm.reader",
@@ -76,6 +119,7 @@ def built_in_packages() -> dict[str, Package]:
             version_name="3.1",
             label="Reader",
             colour="#1f5aa6",
+            requested=_NETWORK,
         ),
     ]
     return {package.name: package for package in made}

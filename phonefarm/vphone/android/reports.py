@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import struct
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,7 @@ from phonefarm.vphone.shell.call import Call
 LEVELS = "VDIWEFS"
 BUGREPORTS = "/data/user_de/0/com.android.shell/files/bugreports"
 _LOOK_SECONDS = 0.05
+_ENTRY = struct.Struct("<HHiIIIII")
 _VALUED = ("-b", "-e", "-m", "-T", "-t", "-v", "--pid", "--buffer", "--format", "--regex", "--max-count")
 
 
@@ -71,6 +73,11 @@ async def logcat(android: Android, call: Call) -> int:
     if name not in FORMATS:
         return await call.fail(f'Invalid parameter "{name}" to -v')
     form, shown = FORMATS[name], _wanted(call.args)
+    if "-g" in call.args:
+        await call.out("main: ring buffer is 256 KiB (12 KiB consumed), max entry is 5120 B, max payload is 4068 B\n")
+        return 0
+    if "-B" in call.args:
+        return await _binary(android, call, shown)
     await call.out("--------- beginning of main\n")
     lines = [line for line in android.log if shown(line)]
     count = _value(call.args, "-t")
@@ -87,6 +94,26 @@ async def logcat(android: Android, call: Call) -> int:
             last = line
             if shown(line):
                 await call.out(form(line))
+
+
+async def _binary(android: Android, call: Call, shown: Callable[[LogLine], bool]) -> int:
+    """``logcat -B``: records for programs, as liblog's ``logger_entry`` of version 4 says."""
+    last: LogLine | None = None
+    while True:
+        for line in _after(list(android.log), last):
+            last = line
+            if shown(line):
+                await call.io.stdout.write(_record(line))
+        if "-d" in call.args:
+            return 0
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _record(line: LogLine) -> bytes:
+    payload = bytes([LEVELS.find(line.level) + 2]) + line.tag.encode() + b"\0" + line.text.encode() + b"\0"
+    seconds, rest = int(line.at), int(line.at % 1 * 1e9)
+    head = _ENTRY.pack(len(payload), _ENTRY.size, line.pid, line.pid, seconds, rest, 0, 1000)
+    return head + payload
 
 
 def _after(lines: list[LogLine], last: LogLine | None) -> list[LogLine]:

@@ -58,8 +58,24 @@ async def wm(android: Android, call: Call) -> int:
         return await _size(android, call, value)
     if what == "density":
         return await _density(android, call, value)
+    if what == "dismiss-keyguard":
+        if not android.keyguard.secret:
+            android.faults.set("locked", False)
+        return 0
+    if what in ("user-rotation", "fixed-to-user-rotation", "set-user-rotation"):
+        return await _rotation(android, call, call.args[1:])
     await call.err(f"Unknown command: {what}\n")
     return 255
+
+
+async def _rotation(android: Android, call: Call, words: list[str]) -> int:
+    """``wm user-rotation [lock N|free]``: lock turns the phone."""
+    if words[:1] == ["lock"] and words[1:2] and words[1] in "0123":
+        android.rotate(int(words[1]))
+        android.settings["system"]["user_rotation"] = words[1]
+    elif not words:
+        await call.out("free\n" if android.settings["system"].get("accelerometer_rotation") == "1" else "lock\n")
+    return 0
 
 
 async def _size(android: Android, call: Call, value: str) -> int:

@@ -12,14 +12,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from phonefarm.vphone.android import procfs
+from phonefarm.vphone.android.apk import built_in_apk
 from phonefarm.vphone.android.overlays import keyguard, popup
 from phonefarm.vphone.android.parts import (
     ADB_IME,
     LATIN_IME,
     Battery,
     Faults,
+    Keyguard,
     Package,
     Reboot,
+    Session,
     built_in_packages,
 )
 from phonefarm.vphone.android.properties import Properties
@@ -99,6 +103,10 @@ class Android:
         self.size_override: tuple[int, int] | None = None
         self.density_override: int | None = None
         self._chance = random.Random(f"{config.serialno}|{config.seed}")
+        self.sessions: dict[int, Session] = {}
+        self.sessions_done = 0
+        self.idle_allowed: set[str] = set()
+        self.keyguard = Keyguard()
         self.settings: dict[str, dict[str, str]] = {
             "system": {"screen_brightness": "102", "screen_off_timeout": "60000", "accelerometer_rotation": "1"},
             "secure": {"android_id": f"{self._chance.getrandbits(64):016x}", "default_input_method": LATIN_IME},
@@ -113,10 +121,9 @@ class Android:
         self.front = launcher.PACKAGE
         self._home = launcher.Launcher(self._icons(), self.open_app)
         self.boot(at_once=True)
-        self.fs.plant_source("/proc/uptime", lambda: f"{self.uptime():.2f} {self.uptime() * 6:.2f}\n".encode())
-        self.fs.plant_source("/proc/sys/kernel/random/boot_id", lambda: f"{self.boot_id}\n".encode())
-        self.fs.plant_source("/proc/version", lambda: b"Linux version 5.15.110-android14-11\n")
-        self.fs.plant_source("/proc/meminfo", lambda: b"MemTotal:        7732428 kB\nMemAvailable:    3910456 kB\n")
+        procfs.plant(self.fs, self.uptime, lambda: self.boot_id)
+        for package in self.packages.values():
+            self._plant_apk(package)
 
     # -- power -----------------------------------------------------------------------------------------------------
     def boot(self, *, at_once: bool = False) -> None:
@@ -124,18 +131,26 @@ class Android:
         self.booted_at = self.clock()
         self.boot_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         self.ready_at = self.booted_at + (0.0 if at_once else self.config.boot_seconds)
-        self.tasks.clear()
+        self._end_tasks()
         self.front = launcher.PACKAGE
         self.awake = True
+        if self.keyguard.locks and not at_once:
+            self.faults.set("locked")
         self._next_task = 40
         self.note("I", "boot_progress", f"boot of {self.config.serialno}")
 
     def shut_down(self) -> None:
         """Stop every app; what lives in memory only is lost."""
-        self.tasks.clear()
+        self._end_tasks()
         self.front = launcher.PACKAGE
         self.log.clear()
+        self.sessions.clear()
         self.properties.reboot()
+
+    def _end_tasks(self) -> None:
+        for task in self.tasks.values():
+            procfs.end(self.fs, task.pid)
+        self.tasks.clear()
 
     def close(self) -> None:
         """Free what the camera holds."""
@@ -158,7 +173,7 @@ class Android:
     def open_app(self, package: str) -> Task | None:
         """Bring an app to the front, starting it if it does not run; None when it has no activity."""
         found = self.packages.get(package)
-        if found is None or not found.activity:
+        if found is None or not found.activity or found.disabled:
             return None
         if package == launcher.PACKAGE:
             self.front = package
@@ -175,7 +190,9 @@ class Android:
 
     def stop_app(self, package: str) -> None:
         """End an app; the home screen comes up when it was in front."""
-        self.tasks.pop(package, None)
+        task = self.tasks.pop(package, None)
+        if task is not None:
+            procfs.end(self.fs, task.pid)
         if self.front == package:
             self.front = launcher.PACKAGE
 
@@ -185,6 +202,17 @@ class Android:
         if package == feed.PACKAGE:
             self.profile.clear()
             self.profile.update(feed.PROFILE)
+
+    def remove_app(self, package: str) -> None:
+        """An app and its APKs are gone; one that was not there is fine."""
+        found = self.packages.pop(package, None)
+        self.stop_app(package)
+        if found is not None:
+            self.fs.uproot(found.home)
+
+    def uid(self, package: str) -> int:
+        """The user that an app runs as."""
+        return 1000 if package == "android" else 10100 + sum(package.encode()) % 800
 
     def remove(self, package: str) -> None:
         """An app is gone. Raises ``KeyError`` when it was not there."""
@@ -278,13 +306,16 @@ class Android:
         elif not self.awake:
             return
         elif self.faults.on("locked"):
-            if start[1] - end[1] > SWIPE_PX:
+            if start[1] - end[1] > SWIPE_PX and not self.keyguard.secret:
                 self.faults.set("locked", False)
         elif not self.faults.on("popup"):
             self.front_app().swipe(self._design(start), self._design(end), self.clock())
 
     def type_text(self, text: str) -> None:
-        """Text from the keyboard."""
+        """Text from the keyboard; on the lock screen it is the secret."""
+        if self.awake and self.faults.on("locked"):
+            self.keyguard.typed += text
+            return
         if self.awake and self.window_package() == self.front_app().package:
             self.front_app().typed(text)
 
@@ -292,7 +323,11 @@ class Android:
         """A key by its name, such as ``HOME``."""
         if key in ("POWER", "WAKEUP", "SLEEP"):
             self.awake = key == "WAKEUP" or (key == "POWER" and not self.awake)
-        elif not self.awake or self.faults.on("locked"):
+            if not self.awake and self.keyguard.locks:
+                self.faults.set("locked")
+        elif self.awake and self.faults.on("locked"):
+            self._unlock(key)
+        elif not self.awake:
             return
         elif key == "HOME":
             self.front = launcher.PACKAGE
@@ -301,6 +336,14 @@ class Android:
                 self.faults.set("popup", False)
         elif not self.front_app().key(key, self.clock()) and key == "BACK":
             self.front = launcher.PACKAGE
+
+    def _unlock(self, key: str) -> None:
+        """A key on the lock screen: ENTER after the right secret opens it, MENU does where there is none."""
+        guard = self.keyguard
+        if key == ("ENTER" if guard.secret else "MENU"):
+            if guard.typed == guard.secret or not guard.secret:
+                self.faults.set("locked", False)
+            guard.typed = ""
 
     def _design(self, point: tuple[int, int]) -> tuple[int, int]:
         """A point of the screen in pixels of the layouts."""
@@ -337,7 +380,13 @@ class Android:
 
     def _new_task(self, package: Package) -> Task:
         self._next_task += 1
-        return Task(app=self._app_of(package), number=self._next_task, pid=self._chance.randint(3000, 29999))
+        pid = self._chance.randint(3000, 29999)
+        procfs.start(self.fs, pid, package.name)
+        return Task(app=self._app_of(package), number=self._next_task, pid=pid)
+
+    def _plant_apk(self, package: Package) -> None:
+        data = built_in_apk(package.name, package.version_code, package.version_name)
+        self.fs.plant_file(package.path, data)
 
     def _app_of(self, package: Package) -> App:
         if package.name == feed.PACKAGE:

@@ -4,9 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from phonefarm.vphone.android.services import SERVICES
 from phonefarm.vphone.android.state import Android
 from phonefarm.vphone.fs import CAPACITY
 from phonefarm.vphone.shell.call import Call
+
+_NAMES = sorted({*SERVICES, "package", "activity", "window", "power", "input", "input_method", "battery", "display"})
+"""Services that ``service`` knows."""
 
 
 async def getprop(android: Android, call: Call) -> int:
@@ -64,29 +68,6 @@ async def df(android: Android, call: Call) -> int:
     return 0
 
 
-def _processes(android: Android) -> list[tuple[str, int, str]]:
-    fixed = [("root", 1, "init"), ("system", 1500, "system_server"), ("u0_a91", 2100, "com.android.systemui")]
-    fixed.append(("u0_a120", 2300, "com.google.android.apps.nexuslauncher"))
-    fixed.append(("shell", 980, "adbd"))
-    return fixed + [("u0_a205", task.pid, name) for name, task in android.tasks.items()]
-
-
-async def ps(android: Android, call: Call) -> int:
-    """``ps [-A] [-o columns]``."""
-    await call.out("USER            PID   PPID     VSZ    RSS WCHAN            ADDR S NAME\n")
-    for user, pid, name in sorted(_processes(android), key=lambda row: row[1]):
-        await call.out(f"{user:<12} {pid:>6} {min(pid - 1, 900):>6} 14523920 182340 0                   0 S {name}\n")
-    return 0
-
-
-async def pidof(android: Android, call: Call) -> int:
-    """``pidof name``: 1 when it does not run."""
-    found = [str(pid) for _, pid, name in _processes(android) if name in call.args]
-    if found:
-        await call.out(" ".join(found) + "\n")
-    return 0 if found else 1
-
-
 async def ip(android: Android, call: Call) -> int:
     """``ip addr show wlan0``, ``ip route``."""
     address = f"10.0.{sum(android.config.serialno.encode()) % 250}.{int(android.config.seed) % 250 + 2}"
@@ -96,15 +77,6 @@ async def ip(android: Android, call: Call) -> int:
     await call.out("24: wlan0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP group default qlen 3000\n")
     await call.out("    link/ether 02:15:b2:00:00:00 brd ff:ff:ff:ff:ff:ff\n")
     await call.out(f"    inet {address}/16 brd 10.0.255.255 scope global wlan0\n")
-    return 0
-
-
-async def svc(android: Android, call: Call) -> int:
-    """``svc wifi enable|disable``, ``svc power stayon``, ``svc power reboot``."""
-    if call.args[:1] == ["wifi"] and len(call.args) > 1:
-        android.settings["global"]["wifi_on"] = str(int(call.args[1] == "enable"))
-    if call.args[:2] == ["power", "reboot"]:
-        return await reboot(android, call)
     return 0
 
 
@@ -125,9 +97,55 @@ async def reboot(android: Android, call: Call) -> int:
 
 
 async def service(android: Android, call: Call) -> int:
-    """``service check name`` and ``service list``."""
-    if call.args[:1] == ["check"] and len(call.args) > 1:
-        await call.out(f"Service {call.args[1]}: found\n")
+    """``service check name``, ``service list`` and ``service call name code``."""
+    verb, name = [*call.args, "", ""][:2]
+    if verb == "check":
+        await call.out(f"Service {name}: {'found' if name in _NAMES else 'not found'}\n")
+    elif verb == "list":
+        await call.out(f"Found {len(_NAMES)} services:\n")
+        await call.out("".join(f"{place}\t{one}: []\n" for place, one in enumerate(_NAMES)))
+    elif verb == "call":
+        await call.out("Result: Parcel(00000000    '....')\n")
+    return 0
+
+
+async def must_be_root(android: Android, call: Call) -> int:
+    """``start`` and ``stop``: a production phone's shell may not."""
+    await call.err("Must be root\n")
+    return 1
+
+
+async def free(android: Android, call: Call) -> int:
+    """``free``: memory in kilobytes, the same as in ``/proc/meminfo``."""
+    await call.out(
+        "\t\ttotal        used        free      shared     buffers\n"
+        "Mem:        7732428     7320120      412308       40212        4212\n"
+        "-/+ buffers/cache:   3894496     3837932\n"
+        "Swap:       3145724      231424     2914300\n"
+    )
+    return 0
+
+
+async def mount(android: Android, call: Call) -> int:
+    """``mount``: what is mounted."""
+    rows = (line.split(" ") for line in call.fs.read("/proc/mounts").decode().splitlines())
+    await call.out("".join(f"{row[0]} on {row[1]} type {row[2]} ({row[3]})\n" for row in rows))
+    return 0
+
+
+async def ping(android: Android, call: Call) -> int:
+    """``ping [-c N] host``: this phone only knows itself."""
+    host = call.args[-1] if call.args else ""
+    count = call.args[call.args.index("-c") + 1] if "-c" in call.args[:-1] else "4"
+    if host not in ("localhost", "127.0.0.1"):
+        await call.err(f"ping: unknown host {host}\n")
+        return 2
+    await call.out(f"PING {host} (127.0.0.1) 56(84) bytes of data.\n")
+    for number in range(1, min(int(count), 100) + 1):
+        await call.out(f"64 bytes from 127.0.0.1: icmp_seq={number} ttl=64 time=0.05 ms\n")
+    await call.out(
+        f"\n--- {host} ping statistics ---\n{count} packets transmitted, {count} received, 0% packet loss, time 0ms\n"
+    )
     return 0
 
 
@@ -136,11 +154,13 @@ FUNCTIONS: dict[str, Callable[[Android, Call], Awaitable[int]]] = {
     "setprop": setprop,
     "settings": settings,
     "df": df,
-    "ps": ps,
-    "pidof": pidof,
     "ip": ip,
-    "svc": svc,
     "uptime": uptime,
     "reboot": reboot,
     "service": service,
+    "start": must_be_root,
+    "stop": must_be_root,
+    "free": free,
+    "mount": mount,
+    "ping": ping,
 }

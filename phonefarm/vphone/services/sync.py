@@ -144,13 +144,15 @@ class _Session:
         await self._store(path, mode, dry=bool(flags & DRY_RUN))
 
     async def _store(self, path: str, mode: int, *, dry: bool) -> None:
-        """Take a whole file, then answer: nothing of it is there before its end has come. A refusal that is known at the
-        beginning is said at once, and what still comes is thrown away, as a phone does."""
+        """Take a whole file, then answer: nothing of it is there before its end has come.
+
+        adbd says a refusal at once and throws the rest away; hosts that only wait for acknowledgements while they send
+        lose it then. Said after the end it reaches all of them.
+        """
         refusal = "" if dry else self._refusal(path, mode)
         if refusal:
-            await self._fail(refusal)
             await self._take_all(None)
-            raise EOFError(refusal)
+            raise _RefusedError(refusal)
         keep = None if dry else bytearray()
         mtime = await self._take_all(keep)
         if keep is not None:

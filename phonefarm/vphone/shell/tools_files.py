@@ -23,7 +23,7 @@ def _split(args: list[str]) -> tuple[str, list[str]]:
 
 
 async def ls(call: Call) -> int:
-    """``ls [-l] [-a] [-A] [-d] [-1] [paths]``."""
+    """``ls [-l] [-a] [-A] [-d] [-1] [-R] [-t] [-r] [paths]``."""
     options, paths = _split(call.args)
     rc = 0
     for path in paths or ["."]:
@@ -34,8 +34,17 @@ async def ls(call: Call) -> int:
         elif node.children is None or "d" in options:
             await call.out(_line(path, node, options))
         else:
-            await _list_folder(call, path, node, options, titled=len(paths) > 1)
+            await _list_tree(call, path, node, options, titled=len(paths) > 1)
     return rc
+
+
+async def _list_tree(call: Call, path: str, node: Node, options: str, *, titled: bool) -> None:
+    """A folder and, with ``-R``, all below it."""
+    await _list_folder(call, path, node, options, titled=titled or "R" in options)
+    for name, child in sorted((node.children or {}).items()) if "R" in options else []:
+        if child.is_dir:
+            await call.out("\n")
+            await _list_tree(call, f"{path.rstrip('/')}/{name}", child, options, titled=True)
 
 
 async def _list_folder(call: Call, path: str, node: Node, options: str, *, titled: bool) -> None:
@@ -45,7 +54,9 @@ async def _list_folder(call: Call, path: str, node: Node, options: str, *, title
     if "l" in options:
         await call.out(f"total {sum((child.size + 4095) // 4096 * 4 for child in children.values())}\n")
     shown = [(".", node), ("..", node)] if "a" in options else []
-    shown += [(n, c) for n, c in sorted(children.items()) if "a" in options or "A" in options or not n.startswith(".")]
+    ordered = sorted(children.items(), key=lambda pair: -pair[1].mtime) if "t" in options else sorted(children.items())
+    ordered = ordered[::-1] if "r" in options else ordered
+    shown += [(n, c) for n, c in ordered if "a" in options or "A" in options or not n.startswith(".")]
     for name, child in shown:
         await call.out(_line(name, child, options))
 

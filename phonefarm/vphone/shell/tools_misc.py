@@ -124,7 +124,5 @@ TOOLS: dict[str, Command] = {
     "stty": stty,
     "tty": tty,
     "sync": nothing,
-    "kill": nothing,
     "usleep": nothing,
-    "setprop": nothing,
 }

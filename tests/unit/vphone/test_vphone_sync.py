@@ -60,7 +60,7 @@ class Session:
 
     async def names(self, kind: bytes) -> dict[str, tuple[int, int]]:
         """Name to mode and size, of LIST or LIS2."""
-        found = {}
+        found: dict[str, tuple[int, int]] = {}
         while True:
             head = await self.take(4)
             if kind == b"LIS2":
