@@ -35,7 +35,12 @@ _PINNED = "SELECT current_setting('synchronous_commit'), set_config('synchronous
 def writer(url: URL, *, role: str) -> Engine:
     """The one writing session."""
     engine = sa.create_engine(
-        url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=_arguments(url, f"{role} writer")
+        url,
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=_arguments(url, f"{role} writer"),
     )
     sa.event.listen(engine, "connect", _limits(role))
     sa.event.listen(engine, "connect", _pin_durability)
@@ -48,6 +53,7 @@ def reader(url: URL, *, size: int, role: str) -> Engine:
         url,
         pool_size=size,
         max_overflow=0,
+        hide_parameters=True,
         pool_pre_ping=True,
         isolation_level="REPEATABLE READ",
         connect_args=_arguments(url, f"{role} reader"),

@@ -41,6 +41,7 @@ def writer(path: Path, *, alone: bool) -> Engine:
     engine = sa.create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "isolation_level": None},
     )
     sa.event.listen(engine, "connect", _tuner(path, alone))
@@ -55,6 +56,7 @@ def reader(path: Path, *, size: int) -> Engine:
         f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true",
         poolclass=QueuePool,
         pool_size=size,
+        hide_parameters=True,
         max_overflow=0,
         connect_args={"check_same_thread": False},
     )
