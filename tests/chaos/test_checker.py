@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
+from tests.chaos import checker, checker_callbacks, checker_phones
 from tests.chaos.checker import check
 from tests.chaos.records import CANCEL, SUBMIT, Delivery, Reading, Records, Request, Rows, Touch, Violation
 
@@ -431,6 +436,86 @@ def session_counted_twice(told: Story) -> None:
     told.account_usage[0]["sessions"] = 2
 
 
+def refused_and_created(told: Story) -> None:
+    told.requests = [replace(r, status=422) if r.process_id == "reboot" else r for r in told.requests]
+
+
+def conflict_with_nothing(told: Story) -> None:
+    told.requests = [replace(r, body="b") if r.status == 409 else r for r in told.requests]
+
+
+def another_key_s_row(told: Story) -> None:
+    told.requests[0] = replace(told.requests[0], process_id="reboot")
+
+
+def cancel_too_late_that_was_not(told: Story) -> None:
+    never_ended(told)
+    told.requests.append(replace(told.requests[-1], kind=CANCEL, status=200))
+
+
+def one_id_for_two_events(told: Story) -> None:
+    told.events[0]["id"] = told.events[1]["id"]
+
+
+def items_without_a_process(told: Story) -> None:
+    told.events[0] = {**told.events[0], "process_id": "nobody"}
+
+
+def not_accepted_first(told: Story) -> None:
+    told.events[0]["kind"] = "process.queued"
+
+
+def cancel_without_a_word(told: Story) -> None:
+    told.processes["retried"]["cancel_requested_at"] = START
+
+
+def jumped(told: Story) -> None:
+    events(told, "retried", "process.completed")[0]["from_state"] = "PLANNED"
+
+
+def without_items(told: Story) -> None:
+    del told.items["cancel-i"]
+
+
+def item_is_not_its_history(told: Story) -> None:
+    told.items["reboot-i"]["state"] = "CANCELLED"
+
+
+def available_with_an_item(told: Story) -> None:
+    told.items["retried-i"]["running_phone"] = "P1"
+
+
+def attempt_is_not_its_history(told: Story) -> None:
+    told.items["retried-i"]["attempt"] = 3
+
+
+def as_another_account(told: Story) -> None:
+    touch = next(t for t in told.touches if t.kind == "watch")
+    told.touches[told.touches.index(touch)] = replace(touch, account_id="stew")
+
+
+def worked_for_nobody(told: Story) -> None:
+    told.touches.append(replace(told.touches[0], item_id="nobody", started=told.tick(), ended=told.tick()))
+
+
+def never_came_to_its_end(told: Story) -> None:
+    (row,) = [a for a in told.actions if a["kind"] == "reboot"]
+    row["status"] = "finished"
+
+
+def callback_of_nobody(told: Story) -> None:
+    told.deliveries.append(replace(told.deliveries[0], process_id="nobody"))
+
+
+def callback_says_another(told: Story) -> None:
+    told.outbox[0]["body"] = told.outbox[1]["body"]
+
+
+def callback_under_another_number(told: Story) -> None:
+    last = told.deliveries[-1]
+    told.deliveries.append(replace(last, sequence=last.sequence + 1, at=last.at + 100))
+
+
 PLANTED: list[tuple[str, Callable[[Story], None]]] = [
     ("R1", lost), ("R1", cancel_lost),
     ("keys", two_of_a_key), ("keys", accepted_twice), ("keys", duplicate_of_nothing), ("keys", other_body_accepted),
@@ -446,6 +531,12 @@ PLANTED: list[tuple[str, Callable[[Story], None]]] = [
     ("R8", retried_after_cancel),
     ("callbacks", callback_lost), ("callbacks", callback_pending), ("callbacks", callback_overtook),
     ("callbacks", callback_repeated_late), ("callbacks", callback_changed), ("callbacks", callback_with_another_id),
+    ("keys", refused_and_created), ("keys", conflict_with_nothing), ("R1", another_key_s_row),
+    ("R1", cancel_too_late_that_was_not), ("R5", one_id_for_two_events), ("R5", items_without_a_process),
+    ("R5", not_accepted_first), ("R5", cancel_without_a_word), ("R5", jumped), ("R5", without_items),
+    ("R5", item_is_not_its_history), ("R5", available_with_an_item), ("R3", attempt_is_not_its_history),
+    ("R3", as_another_account), ("R3", worked_for_nobody), ("R4", never_came_to_its_end),
+    ("callbacks", callback_of_nobody), ("R5", callback_says_another), ("callbacks", callback_under_another_number),
     ("accounts", too_many_sessions), ("accounts", session_counted_twice),
 ]  # fmt: skip
 
@@ -456,3 +547,39 @@ def test_a_planted_violation_is_found(rule: str, plant: Callable[[Story], None])
     plant(told)
     found: list[Violation] = check(told.records())
     assert rule in {violation.rule for violation in found}, [str(v) for v in found]
+
+
+def accusations() -> set[tuple[str, int]]:
+    """Every line of the checker that finds something: a ``yield`` of its own."""
+    found = set()
+    for module in (checker, checker_callbacks, checker_phones):
+        path = str(module.__file__)
+        yields = [node for node in ast.walk(ast.parse(Path(path).read_text())) if isinstance(node, ast.Yield)]
+        told = [n for n in yields if not isinstance(n.value, ast.Name) and "Attempt" not in ast.dump(n)]
+        found |= {(path, node.lineno) for node in told}
+    return found
+
+
+def test_every_accusation_of_the_checker_is_planted_once() -> None:
+    wanted, reached = accusations(), set[tuple[str, int]]()
+
+    def trace(frame: FrameType, event: str, _arg: object) -> Any:
+        if "chaos" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            reached.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    stories = [story() for _ in PLANTED]
+    for told, (_, plant) in zip(stories, PLANTED, strict=True):
+        plant(told)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for told in stories:
+            check(told.records())
+    finally:
+        sys.settrace(before)
+    assert len(wanted) > 40
+    missing = sorted(f"{Path(path).name}:{line}" for path, line in wanted - reached)
+    assert not missing, " ".join(missing)
