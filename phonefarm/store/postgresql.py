@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
 from phonefarm.errors import StorageRefused
+from phonefarm.store.trouble import reopen_after_loss
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def writer(url: URL, *, role: str) -> Engine:
     )
     sa.event.listen(engine, "connect", _limits(role))
     sa.event.listen(engine, "connect", _pin_durability)
+    sa.event.listen(engine, "handle_error", reopen_after_loss)
     return engine
 
 
@@ -59,6 +61,7 @@ def reader(url: URL, *, size: int, role: str) -> Engine:
         connect_args=_arguments(url, f"{role} reader"),
     )
     sa.event.listen(engine, "connect", _limits(role))
+    sa.event.listen(engine, "handle_error", reopen_after_loss)
     return engine
 
 

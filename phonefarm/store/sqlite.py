@@ -21,19 +21,19 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from phonefarm.errors import StorageBusy, StorageRefused, StorageUnavailable
 from phonefarm.store.holders import holder_of
-from phonefarm.store.trouble import loses_connection
+from phonefarm.store.trouble import reopen_after_loss
 
 #: How long a transaction waits for another process's one.
 BUSY_MS = 5_000
-_FILES, _SIZE = "phonefarm files", "phonefarm size"
-
-FileIds = tuple[tuple[int, int], ...]
+#: Alembic's table.
+REVISIONS = "alembic_version"
+_FILES = "phonefarm files"
 
 
 def writer(path: Path, *, alone: bool) -> Engine:
@@ -46,7 +46,7 @@ def writer(path: Path, *, alone: bool) -> Engine:
     )
     sa.event.listen(engine, "connect", _tuner(path, alone))
     sa.event.listen(engine, "begin", _beginner(path))
-    sa.event.listen(engine, "handle_error", _reopen_after_loss)
+    sa.event.listen(engine, "handle_error", reopen_after_loss)
     return engine
 
 
@@ -61,33 +61,30 @@ def reader(path: Path, *, size: int) -> Engine:
         connect_args={"check_same_thread": False},
     )
     sa.event.listen(engine, "connect", lambda connection, _record: connection.execute(f"PRAGMA busy_timeout={BUSY_MS}"))
-    sa.event.listen(engine, "handle_error", _reopen_after_loss)
+    sa.event.listen(engine, "handle_error", reopen_after_loss)
     return engine
 
 
 def _tuner(path: Path, alone: bool) -> Callable[[Any, Any], None]:
-    pragmas = [f"busy_timeout={0 if alone else BUSY_MS}", "synchronous=FULL", "foreign_keys=ON"]
-    modes = ["locking_mode=EXCLUSIVE", "journal_mode=WAL"] if alone else ["journal_mode=WAL"]
+    pragmas = ["synchronous=FULL", "foreign_keys=ON", f"busy_timeout={0 if alone else BUSY_MS}"]
+    pragmas += ["locking_mode=EXCLUSIVE"] if alone else []
 
     def tune(connection: Any, record: Any) -> None:
-        for pragma in (*pragmas, *modes):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if names and REVISIONS not in names:  # to switch it to WAL would be to write to it
+            raise StorageRefused(f"{path} is not a database of phonefarm: it has a table {min(names)}, but no revision")
+        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL
-        record.info[_FILES], record.info[_SIZE] = _files(path), path.stat().st_size
+        record.info[_FILES] = _files(path)
 
     return tune
 
 
 def _beginner(path: Path) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
-        if connection.info[_FILES] != _files(path):
-            raise StorageUnavailable(
-                f"{path} was moved, deleted or replaced while the farm runs: "
-                "put it and its -wal file back, or restart the farm"
-            )
-        size, connection.info[_SIZE] = connection.info[_SIZE], path.stat().st_size
-        if connection.info[_SIZE] < size:
-            raise StorageRefused(f"{path} was cut short while the farm runs")
+        _refuse_changed(path, connection.info)
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except OperationalError as error:
@@ -98,16 +95,24 @@ def _beginner(path: Path) -> Callable[[Connection], None]:
     return begin
 
 
-def _files(path: Path) -> FileIds:
-    """Which files the database and its WAL are."""
+def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:
+    """Both files only grow while they are open; what is written to others, or behind their end, is lost."""
+    known, now = info[_FILES], _files(path)
+    if [file[:2] for file in known] != [file[:2] for file in now]:
+        raise StorageUnavailable(
+            f"{path} was moved, deleted or replaced while the farm runs: "
+            "put it and its -wal file back, or restart the farm"
+        )
+    if any(new[2] < old[2] for old, new in zip(known, now, strict=True)):
+        raise StorageRefused(f"{path} or its -wal file was cut short while the farm runs")
+    info[_FILES] = now
+
+
+def _files(path: Path) -> list[tuple[int, int, int]]:
+    """Which files the database and its WAL are, and their sizes."""
     found = []
     for name in (path, Path(f"{path}-wal")):
         with suppress(FileNotFoundError):
             stat = os.stat(name)
-            found.append((stat.st_dev, stat.st_ino))
-    return tuple(found)
-
-
-def _reopen_after_loss(context: ExceptionContext) -> None:
-    if context.original_exception is not None and loses_connection(context.original_exception):
-        context.is_disconnect = True
+            found.append((stat.st_dev, stat.st_ino, stat.st_size))
+    return found

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 from alembic.util import CommandError
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from phonefarm.errors import StorageBusy, StorageFull, StorageReadOnly, StorageRefused, StorageUnavailable
@@ -51,6 +52,8 @@ _POSTGRESQL: Mapping[str, Kind] = {
     "XX001": StorageRefused,  # data_corrupted
     "XX002": StorageRefused,  # index_corrupted
 }
+#: After these too: what made a session read-only, or its statements too slow, may have been set for it at its start.
+_POSTGRESQL_LOST = {"25006", "57014"}
 _POSTGRESQL_WORDS: Mapping[str, Kind] = {
     "too many clients": StorageBusy,
     "connection slots are reserved": StorageBusy,
@@ -98,8 +101,16 @@ def of_system(error: OSError) -> StorageUnavailable:
 
 
 def loses_connection(error: BaseException) -> bool:
-    """Whether a SQLite connection should be opened anew after this."""
-    return isinstance(error, sqlite3.Error) and _sqlite_code(error) in _SQLITE_LOST
+    """Whether a connection should be opened anew after this, beside those that are gone anyway."""
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_code(error) in _SQLITE_LOST
+    return getattr(error, "sqlstate", None) in _POSTGRESQL_LOST
+
+
+def reopen_after_loss(context: ExceptionContext) -> None:
+    """Listens to an engine's errors, so that its pool opens another connection after some."""
+    if context.original_exception is not None and loses_connection(context.original_exception):
+        context.is_disconnect = True
 
 
 def _kind(error: BaseException | None) -> Kind:

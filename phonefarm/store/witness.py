@@ -68,6 +68,8 @@ def _epoch_in(path: Path) -> int | None:
         return 0
     try:
         with closing(open_file(path, "ro")) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchall():
+                return 0
             rows = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchall()
     except sqlite3.Error:
         return None
