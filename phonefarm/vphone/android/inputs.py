@@ -31,8 +31,9 @@ async def input_(android: Android, call: Call) -> int:
 
 
 async def _pointer(android: Android, call: Call, verb: str, rest: list[str]) -> int:
+    kind = rest[0].upper() if verb == "motionevent" and rest else ""
     try:
-        numbers = [int(float(arg)) for arg in rest]
+        numbers = [int(float(arg)) for arg in (rest[1:] if kind else rest)]
     except (ValueError, OverflowError):
         await call.err("Error: Invalid arguments for command: " + verb + "\n")
         return 255
@@ -40,10 +41,22 @@ async def _pointer(android: Android, call: Call, verb: str, rest: list[str]) -> 
         android.tap(numbers[0], numbers[1])
     elif verb in ("swipe", "draganddrop") and len(numbers) in (4, 5):
         android.swipe((numbers[0], numbers[1]), (numbers[2], numbers[3]))
-    elif verb in ("tap", "swipe", "draganddrop"):
+    elif kind in ("DOWN", "UP", "MOVE", "CANCEL") and len(numbers) == 2:
+        _motion(android, kind, (numbers[0], numbers[1]))
+    elif verb in ("tap", "swipe", "draganddrop", "motionevent"):
         await call.err(f"Error: Invalid arguments for command: {verb}\n")
         return 255
     return 0
+
+
+def _motion(android: Android, kind: str, place: tuple[int, int]) -> None:
+    """A finger that comes down in one command and goes up in another: a tap, or a swipe if it moved."""
+    if kind == "DOWN":
+        android.finger = place
+    elif kind in ("UP", "CANCEL") and android.finger is not None:
+        start, android.finger = android.finger, None
+        if kind == "UP":
+            android.swipe(start, place)
 
 
 async def _text(android: Android, call: Call, rest: list[str]) -> int:

@@ -106,6 +106,7 @@ class Android:
         self.sessions: dict[int, Session] = {}
         self.sessions_done = 0
         self.idle_allowed: set[str] = set()
+        self.finger: tuple[int, int] | None = None
         self.keyguard = Keyguard()
         self.settings: dict[str, dict[str, str]] = {
             "system": {"screen_brightness": "102", "screen_off_timeout": "60000", "accelerometer_rotation": "1"},
@@ -127,7 +128,7 @@ class Android:
 
     # -- power -----------------------------------------------------------------------------------------------------
     def boot(self, *, at_once: bool = False) -> None:
-        """Start up: home screen, no apps, ``sys.boot_completed`` after ``boot_seconds``."""
+        """Start up: home screen, no apps."""
         self.booted_at = self.clock()
         self.boot_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         self.ready_at = self.booted_at + (0.0 if at_once else self.config.boot_seconds)
@@ -142,7 +143,6 @@ class Android:
     def shut_down(self) -> None:
         """Stop every app; what lives in memory only is lost."""
         self._end_tasks()
-        self.front = launcher.PACKAGE
         self.log.clear()
         self.sessions.clear()
         self.properties.reboot()
