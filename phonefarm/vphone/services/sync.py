@@ -25,7 +25,15 @@ _STAT2 = struct.Struct("<IQQIIIIQqqq")
 
 
 class _RefusedError(Exception):
-    """Answered with FAIL and this text."""
+    """Answered with FAIL and this text. ``lost``: what follows in the stream means nothing any more, so it is closed.
+
+    After a refusal that leaves the stream in order the session goes on. Older adbd does that, newer ones hang up; a host
+    can live with both, and one that asks for several files on one stream needs the former.
+    """
+
+    def __init__(self, text: str, *, lost: bool = False) -> None:
+        super().__init__(text)
+        self.lost = lost
 
 
 async def serve(device: "Device", stream: Stream) -> None:
@@ -58,7 +66,7 @@ class _Session:
         return self._device.fs
 
     async def one_request(self) -> bool:
-        """Answer one request; False when it was the last. What failed ends the session too, as on a phone."""
+        """Answer one request; False when it was the last."""
         try:
             self._kind, length = _HEAD.unpack(await self._reader.exactly(_HEAD.size))
         except EOFError:
@@ -77,7 +85,7 @@ class _Session:
                 raise
             except _RefusedError as error:
                 entry.rc = 1
-                return await self._fail(str(error))
+                return await self._fail(str(error)) or not error.lost
             entry.rc = 0
         return True
 
@@ -115,7 +123,7 @@ class _Session:
         if self._kind == b"RCV2":
             _, flags = _HEAD.unpack(await self._reader.exactly(_HEAD.size))
             if flags & ~DRY_RUN:
-                raise _RefusedError(f"unknown flags: {flags}")
+                raise _RefusedError(f"unknown flags: {flags}", lost=True)
         try:
             data = self._fs.read(path)
         except OSError as error:
@@ -130,17 +138,17 @@ class _Session:
     async def _send(self, spec: str) -> None:
         path, comma, mode = spec.rpartition(",")
         if not comma:
-            raise _RefusedError("missing , in ID_SEND_V1")
+            raise _RefusedError("missing , in ID_SEND_V1", lost=True)
         try:
             number = int(mode, 8 if mode.startswith("0") and mode.isdigit() else 0)
         except ValueError:
-            raise _RefusedError("bad mode") from None
+            raise _RefusedError("bad mode", lost=True) from None
         await self._store(path, number, dry=False)
 
     async def _send2(self, path: str) -> None:
         _, mode, flags = struct.unpack("<4sII", await self._reader.exactly(12))
         if flags & ~DRY_RUN:
-            raise _RefusedError(f"unknown flags: {flags}")
+            raise _RefusedError(f"unknown flags: {flags}", lost=True)
         await self._store(path, mode, dry=bool(flags & DRY_RUN))
 
     async def _store(self, path: str, mode: int, *, dry: bool) -> None:
@@ -194,9 +202,9 @@ class _Session:
             if kind == b"DONE":
                 return int(length)
             if kind != b"DATA":
-                raise _RefusedError("invalid data message")
+                raise _RefusedError("invalid data message", lost=True)
             if length > CHUNK:
-                raise _RefusedError("oversize data message")
+                raise _RefusedError("oversize data message", lost=True)
             data = await self._reader.exactly(length)
             if keep is not None:
                 keep += data
