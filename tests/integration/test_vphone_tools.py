@@ -1,4 +1,4 @@
-"""The adb command line's larger services against a virtual phone: several APKs, versions, folders both ways, terminals."""
+"""The adb command line's larger services against a virtual phone: APKs and splits, folders both ways, terminals."""
 
 from __future__ import annotations
 
