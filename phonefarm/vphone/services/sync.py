@@ -25,7 +25,7 @@ _STAT2 = struct.Struct("<IQQIIIIQqqq")
 
 
 class _RefusedError(Exception):
-    """Answered with FAIL and this text. ``lost``: what follows in the stream means nothing now, so it is closed.
+    """Answered with FAIL and this text. ``lost``: what follows in the stream means nothing, so it is closed.
 
     After a refusal that leaves the stream in order the session goes on. Older adbd does that, newer ones hang up; a host
     can live with both, and one that asks for several files on one stream needs the former.
