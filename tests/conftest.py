@@ -1,4 +1,4 @@
-"""Fixtures of every suite: the two databases."""
+"""Fixtures of every suite: the two databases. Loads the register of faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Postgres, new_sqlite, postgres_server
+
+pytest_plugins = ["tests.faultregister"]
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,11 @@ plain ASCII without escapes in the host, so no two parsers can see two hosts in 
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -52,6 +54,10 @@ _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loop
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _AUTHORITY = re.compile(r"(\[[0-9A-Za-z:.%]*:[0-9A-Za-z:.%]*\]|[^\[\]:]+)(:[0-9]{1,5})?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+#: Threads for look-ups alone. The system's call cannot be ended: a name server that never answers keeps its thread for
+#: about half a minute, longer than the attempt that asked. The sender has 16 attempts of 10 s under way, and the event
+#: loop's own threads are a handful, so with those a few such names would hold up every other callback.
+_LOOK_UPS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="callback-name")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +125,8 @@ async def resolve_and_check(
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:
     """The operating system's answers, in its order of preference."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, ask)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

@@ -148,6 +148,7 @@ async def test_what_a_receiver_gets() -> None:
     assert verify(secret="s3cret", headers=headers, body=body, now=NOW)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("behaviour", "status", "error", "retry_in"),
@@ -172,6 +173,7 @@ async def test_failures_are_tried_again(behaviour: Behaviour, status: int | None
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 async def test_gone_is_dead_and_so_is_the_last_attempt() -> None:
     gone, _ = await deliver(answers("410 Gone"))
@@ -180,6 +182,7 @@ async def test_gone_is_dead_and_so_is_the_last_attempt() -> None:
     assert (last.state, last.gone, last.retry_in) == (CallbackState.DEAD, False, None)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("behaviour", [hangs, drips(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), drips(b"", b"HTTP")])
 async def test_no_status_in_time_is_a_timeout(behaviour: Behaviour) -> None:
@@ -188,6 +191,7 @@ async def test_no_status_in_time_is_a_timeout(behaviour: Behaviour) -> None:
     assert got.error in ("timeout", "bad_answer")
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "state"), [(200, CallbackState.DELIVERED), (500, CallbackState.PENDING)])
 async def test_a_body_that_drips_forever_is_cut_off(status: int, state: CallbackState) -> None:
@@ -196,6 +200,7 @@ async def test_a_body_that_drips_forever_is_cut_off(status: int, state: Callback
     assert (got.state, got.http_status) == (state, status)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("extra", [b"", b"Content-Encoding: gzip\r\n"])
 async def test_a_huge_body_is_not_read(extra: bytes) -> None:
@@ -216,6 +221,7 @@ async def test_nobody_listens() -> None:
     assert (got.state, got.error) == (CallbackState.PENDING, "connect_failed")
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 async def test_bad_tls() -> None:
     server = await asyncio.start_server(talks_plain, "127.0.0.1", 0)
@@ -246,6 +252,7 @@ class Rebinding:
         return [self.answers[min(self.asked, len(self.answers)) - 1]]
 
 
+@pytest.mark.fault(37)
 @pytest.mark.asyncio
 async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     names = Rebinding("127.0.0.1", "169.254.169.254")
@@ -277,6 +284,7 @@ async def test_tls_is_asked_for_by_name() -> None:
     assert b"hook.example" in seen[0]
 
 
+@pytest.mark.fault(37)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://localhost/", "http://[::ffff:7f00:1]/"])
 async def test_refused_at_delivery_too(url: str) -> None:
