@@ -19,9 +19,9 @@ import sys
 from collections.abc import Sequence
 
 import typer
-from rich.console import Console
 
 from phonefarm.cli import commands, demo, operating, profiles, up
+from phonefarm.cli.terminal import Terminal
 from phonefarm.errors import PhoneFarmError
 
 _HELP = "Durable work on racks of Android phones, submitted over HTTP."
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except PhoneFarmError as error:
-        console = Console(stderr=True)
+        console = Terminal(stderr=True)
         console.print(f"error: {error.message}", style="red", markup=False, soft_wrap=True)
         console.print(f"next step: {error.next_step}", markup=False, soft_wrap=True)
         return 1

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from phonefarm.cli import views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.statedir import DEFAULT_DIR
+from phonefarm.cli.terminal import Terminal, json_text
 from phonefarm.client import Farm, Process
 from phonefarm.errors import ConfigError
 
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(value) + "\n")
 
 
 def submit(
@@ -59,7 +59,7 @@ def submit(
         print_json(answer)
         return
     known = f"known already, now {answer.get('process_status')}" if answer.get("duplicate") else "accepted"
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal(soft_wrap=True, highlight=False)
     console.print(f"{known}: {answer.get('process_id')}", markup=False)
     console.print(f"follow it with: phonefarm watch {answer.get('process_id')}", markup=False, style="dim")
 
@@ -83,11 +83,11 @@ def watch(
 ) -> None:
     """Follow a process until it ends. Exit code 0 if it completed, else 1."""
     with open_client(url, state_dir, key) as client:
-        process = _follow_json(client, process_id) if as_json else follow(client, process_id, Console())
+        process = _follow_json(client, process_id) if as_json else follow(client, process_id, Terminal())
     raise typer.Exit(0 if process.get("status") == "completed" else 1)
 
 
-def follow(client: Farm, process_id: str, console: Console) -> dict[str, Any]:
+def follow(client: Farm, process_id: str, console: Terminal) -> dict[str, Any]:
     """Live progress; gives the process once it has ended."""
     with views.Bars(console) as bars:
         process = dict(client.follow(process_id, lambda seen: bars.show(dict(seen.raw)), poll=POLL_SECONDS).raw)
@@ -129,7 +129,7 @@ def cancel(
     if as_json:
         print_json(answer)
         return
-    Console(soft_wrap=True, highlight=False).print(str(answer.get("status")), markup=False)
+    Terminal(soft_wrap=True, highlight=False).print(str(answer.get("status")), markup=False)
 
 
 def processes(
@@ -162,7 +162,7 @@ def processes(
     if as_json:
         print_json({"items": found, "next_cursor": None})
     else:
-        Console().print(views.processes(found))
+        Terminal().print(views.processes(found))
 
 
 def phones(url: Url = None, key: Key = None, state_dir: StateDirOption = DEFAULT_DIR, as_json: Json = False) -> None:
@@ -172,4 +172,4 @@ def phones(url: Url = None, key: Key = None, state_dir: StateDirOption = DEFAULT
     if as_json:
         print_json({"items": found, "next_cursor": None})
     else:
-        Console().print(views.phones(found))
+        Terminal().print(views.phones(found))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from phonefarm.cli import views
 from phonefarm.cli.commands import follow, print_json
@@ -27,6 +26,7 @@ from phonefarm.cli.receiver import Received, Receiver
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, FarmFile, StateDir, write_private
 from phonefarm.cli.supervisor import FarmDied
+from phonefarm.cli.terminal import Terminal
 from phonefarm.cli.up import end_from_outside, start_detached
 from phonefarm.client import Farm
 
@@ -46,7 +46,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON summary, for programs.")] = False,
 ) -> None:
     """Three virtual phones look up two keywords, with live progress, signed callbacks and screenshots."""
-    console = Console(quiet=as_json, highlight=False, soft_wrap=True)
+    console = Terminal(quiet=as_json, highlight=False, soft_wrap=True)
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that what was started is ended
     directory = DEFAULT_DIR if keep else Path(tempfile.mkdtemp(prefix="phonefarm-demo-"))
@@ -65,7 +65,7 @@ def demo(
     raise typer.Exit(0 if done else 1)
 
 
-def _start(state: StateDir, *, port: int, console: Console) -> tuple[FarmFile, str]:
+def _start(state: StateDir, *, port: int, console: Terminal) -> tuple[FarmFile, str]:
     """A farm with phones, and the secret its callbacks are signed with (made for the demo if there is none)."""
     console.print(f"starting a farm of {PHONES} virtual phones; this takes about half a minute", style="dim")
     state.open()
@@ -82,7 +82,7 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _finish(state: StateDir, *, keep: bool, remove: bool, console: Console) -> None:
+def _finish(state: StateDir, *, keep: bool, remove: bool, console: Terminal) -> None:
     if keep:
         console.print(f"the farm stays up; its key is in {state.api_key_file}; stop it with: phonefarm down")
         return
@@ -93,7 +93,7 @@ def _finish(state: StateDir, *, keep: bool, remove: bool, console: Console) -> N
         console.print(f"the farm has ended; its logs are in {state.logs}", markup=False)
 
 
-def _session(state: StateDir, farm: FarmFile, secret: str, output: Path, console: Console) -> dict[str, Any]:
+def _session(state: StateDir, farm: FarmFile, secret: str, output: Path, console: Terminal) -> dict[str, Any]:
     with Receiver(secret) as receiver, Farm(farm.url, state.api_key()) as client:
         _wait_for_phones(client, console)
         accepted = client.submit(request(receiver.url, request_id=f"demo-{secrets.token_hex(6)}"))
@@ -120,7 +120,7 @@ def _all_came(callbacks: list[Received]) -> bool:
     return ended and all(one.verified for one in callbacks)
 
 
-def _wait_for_phones(client: Farm, console: Console) -> None:
+def _wait_for_phones(client: Farm, console: Terminal) -> None:
     until = time.monotonic() + PHONES_SECONDS
     seen: set[str] = set()
     while len(seen) < PHONES:
@@ -211,7 +211,7 @@ def save_screenshots(client: Farm, process: Mapping[str, Any], output: Path) -> 
     return saved
 
 
-def _show(rows: list[Row], callbacks: list[Received], shots: list[Path], console: Console) -> None:
+def _show(rows: list[Row], callbacks: list[Received], shots: list[Path], console: Terminal) -> None:
     columns = ("sequence", "milestone", "signatures")
     told = [(one.sequence, one.milestone, "verified" if one.verified else "WRONG") for one in callbacks]
     console.print(views.table("callbacks", columns, told))

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from phonefarm.cli import views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import SYSTEM, Json, Key, ProcessId, StateDirOption, Url, print_json
 from phonefarm.cli.statedir import DEFAULT_DIR
+from phonefarm.cli.terminal import Terminal
 
 Operation = Literal["pause", "resume", "drain", "quarantine", "release", "retire"]
 SCOPES = ("submit", "read", "cancel", "operate", "admin")
@@ -49,7 +49,7 @@ def create_key(
     if as_json:
         print_json(made)
         return
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal(soft_wrap=True, highlight=False)
     console.print(made["secret"], markup=False)
     console.print("this is shown once and kept nowhere: store it now", style="dim", markup=False)
 
@@ -65,7 +65,7 @@ def list_keys(url: Url = None, key: Key = None, state_dir: StateDirOption = DEFA
         (one["name"], " ".join(one["scopes"]), one["system"] or "any", one["created_at"], one["revoked_at"] or "")
         for one in found
     ]
-    Console().print(views.table("keys", ("name", "scopes", "system", "created", "revoked"), rows))
+    Terminal().print(views.table("keys", ("name", "scopes", "system", "created", "revoked"), rows))
 
 
 def revoke_key(
@@ -77,7 +77,7 @@ def revoke_key(
     if as_json:
         print_json(ended)
         return
-    Console(highlight=False).print(f"revoked: {name}", markup=False)
+    Terminal(highlight=False).print(f"revoked: {name}", markup=False)
 
 
 def phone(
@@ -96,7 +96,7 @@ def phone(
         print_json(found)
         return
     draining = ", draining" if found.get("draining") else ""
-    Console(highlight=False).print(f"{phone_id} is {found.get('state')}{draining}", markup=False)
+    Terminal(highlight=False).print(f"{phone_id} is {found.get('state')}{draining}", markup=False)
 
 
 def queue(
@@ -116,7 +116,7 @@ def queue(
         (one["position"], one["process_id"], one["phone_id"] or "any", one["priority"], one["reason"])
         for one in page.items
     ]
-    Console().print(views.table("queue", ("position", "process", "phone", "priority", "waits for"), rows))
+    Terminal().print(views.table("queue", ("position", "process", "phone", "priority", "waits for"), rows))
 
 
 def capabilities(
@@ -129,7 +129,7 @@ def capabilities(
         print_json({"items": found, "next_cursor": None})
         return
     rows = [(one["capability"], _supported(one["modes"]), _supported(one["routings"]), one["summary"]) for one in found]
-    Console().print(views.table("capabilities", ("capability", "modes", "routings", "what it does"), rows))
+    Terminal().print(views.table("capabilities", ("capability", "modes", "routings", "what it does"), rows))
 
 
 def _supported(table: Mapping[str, Any]) -> str:
@@ -150,4 +150,4 @@ def replay(
     if as_json:
         print_json(dict(made.raw))
         return
-    Console(soft_wrap=True, highlight=False).print(f"accepted: {made.process_id}", markup=False)
+    Terminal(soft_wrap=True, highlight=False).print(f"accepted: {made.process_id}", markup=False)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from phonefarm.cli import views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import Json, Key, StateDirOption, Url, print_json
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
+from phonefarm.cli.terminal import Terminal, harmless
 from phonefarm.client import Farm
 from phonefarm.devices.draft import draft
 from phonefarm.devices.driver import Driver
@@ -91,7 +91,7 @@ def record(
         front = front_of(hands.run(("dumpsys", "window")).stdout)
     if front is None:
         raise ConfigError("no app is in front; open the one whose profile you want to write")
-    typer.echo(draft(seen, role=screen, activity=front))
+    typer.echo(harmless(draft(seen, role=screen, activity=front)))
 
 
 def _profile(name: str, state_dir: Path) -> Profile:
@@ -150,7 +150,7 @@ def _show(profile: Profile, walked: Walked) -> None:
         (found.name, found.kind, _verdict(found.holds, found.needed), ", ".join(found.seen_on), found.text)
         for found in walked.findings
     ]
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(views.table(f"profile {profile.name}", ("selector", "kind", "", "seen on", "read"), rows))
     for trouble in walked.troubles:
         console.print(f"not reached: {trouble}", markup=False)

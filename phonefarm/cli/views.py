@@ -1,6 +1,6 @@
 """What the client commands and the demo show: tables, and progress bars that follow a process.
 
-Everything that comes from a farm is printed as plain text, never read as markup.
+Everything that comes from a farm is printed as plain text, never read as markup, and ``harmless`` to a terminal.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from phonefarm.cli.terminal import harmless
 
 STATUS_STYLES = {
     "completed": "green",
@@ -39,7 +41,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 
 def _cell(value: Any) -> Text:
-    text = "" if value is None else str(value)
+    text = "" if value is None else harmless(str(value))
     return Text(text, style=STATUS_STYLES.get(text, ""))
 
 
@@ -68,7 +70,7 @@ def process_line(process: Mapping[str, Any]) -> Text:
     error = process.get("error")
     if error:
         words.append(f"{error.get('code')}: {error.get('message')}")
-    return Text("  ".join(word for word in words if word), style=STATUS_STYLES.get(status, ""))
+    return Text(harmless("  ".join(word for word in words if word)), style=STATUS_STYLES.get(status, ""))
 
 
 def _joined(values: Any) -> str:
@@ -116,9 +118,9 @@ class Bars:
             values: dict[str, Any] = {
                 "total": item.get("actions_total") or None,
                 "completed": item.get("actions_done") or 0,
-                "phone": item.get("phone_id") or "(any)",
-                "status": item.get("status") or "",
-                "action": item.get("action") or "",
+                "phone": harmless(str(item.get("phone_id") or "(any)")),
+                "status": harmless(str(item.get("status") or "")),
+                "action": harmless(str(item.get("action") or "")),
             }
             item_id = str(item.get("queue_item_id"))
             if item_id not in self._tasks:

@@ -6,9 +6,8 @@ import json
 import sys
 from typing import Any
 
-from rich.console import Console
-
 from phonefarm.cli.statedir import FarmFile, StateDir
+from phonefarm.cli.terminal import Terminal
 
 _STYLES = {"available": "green", "busy": "cyan", "offline": "red", "quarantined": "red", "unauthorized": "yellow"}
 
@@ -18,7 +17,7 @@ class Voice:
 
     def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
-        self._console = Console(soft_wrap=True, highlight=False)
+        self._console = Terminal(soft_wrap=True, highlight=False)
 
     def event(self, event: str, line: str, *, style: str | None = None, **values: Any) -> None:
         if self._json:
