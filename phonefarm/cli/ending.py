@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phonefarm.cli import kin, raydriver
+from phonefarm.cli.raynode import RAY_DIR
 from phonefarm.cli.statedir import STOPPED, FarmFile, StateDir
 from phonefarm.devices.processes import Mark
 from phonefarm.errors import PhoneFarmError
@@ -76,7 +77,7 @@ def _keep_logs(temp_dir: Path, kept: Path) -> None:
     """Ray's own logs: what is left to read when a farm did not come up."""
     shutil.rmtree(kept, ignore_errors=True)
     with contextlib.suppress(OSError):  # shutil.Error is one
-        shutil.copytree(temp_dir / "session_latest" / "logs", kept, ignore=shutil.ignore_patterns("*.sock"))
+        shutil.copytree(temp_dir / RAY_DIR / "session_latest" / "logs", kept, ignore=shutil.ignore_patterns("*.sock"))
 
 
 def _without_sim(marks: list[Mark], farm: FarmFile) -> list[Mark]:

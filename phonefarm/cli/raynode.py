@@ -2,7 +2,8 @@
 
 Everything that Ray would put at a fixed place gets one of this farm's: its ports, its temporary directory and
 the sockets of HAProxy. Workers' ports are left to the system. The temporary directory is not in the state directory
-because the path of a socket is limited to 107 bytes; it is short, for us alone, and removed at the end.
+because the path of a socket is limited to 107 bytes; it is short, for us alone, and removed at the end. Ray itself
+works in a directory inside it, since it opens its own, with its logs and its sockets, to everybody (mode 0777).
 
 HAProxy as ingress is several times quicker (ADR in docs) and is used where its program is installed. Its statistics
 and metrics ports listen on all interfaces, as do Ray's own metrics exporters: Ray gives no choice there.
@@ -56,6 +57,8 @@ _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
     "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
 }
+#: Ray's own directory within the private one.
+RAY_DIR = "r"
 _SETTLED = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -123,7 +126,7 @@ def command(*, temp_dir: Path, ports: Mapping[str, int], host: str) -> list[str]
         f"--dashboard-host={ADDRESS}",
         *(f"{option}={ports[name]}" for name, option in _OPTIONS.items()),
         *("--min-worker-port=0", "--max-worker-port=0"),
-        f"--temp-dir={temp_dir}",
+        f"--temp-dir={temp_dir / RAY_DIR}",
         *("--log-style=record", "--log-color=false"),
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         f"--num-cpus={os.cpu_count() or 1}",

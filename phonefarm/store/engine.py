@@ -7,7 +7,7 @@ read-write connection in the farm; readers open the file read-only. PostgreSQL k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from phonefarm.errors import ConfigError, StorageRefused, StorageUnavailable
 
 READERS = 4
+#: Errors go to logs, and a statement's values are prompts, typed texts and callback URLs.
+_QUIET: Mapping[str, Any] = {"hide_parameters": True}
 
 #: SQLite's words for a file that is broken, as against one that is busy or away.
 _DAMAGED = ("file is not a database", "database disk image is malformed")
@@ -103,13 +105,13 @@ def _sqlite(url: URL) -> Engines:
         raise ConfigError("--db sqlite:/// needs a file: the database must outlive its process")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     writer = sa.create_engine(
-        url, poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
+        url, poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}, **_QUIET
     )
     sa.event.listen(writer, "connect", _tune_sqlite)
     sa.event.listen(writer, "begin", _begin_immediate)
     reader_url = f"sqlite:///file:{quote(str(Path(path).resolve()))}?mode=ro&uri=true"
     reader = sa.create_engine(
-        reader_url, poolclass=QueuePool, pool_size=READERS, connect_args={"check_same_thread": False}
+        reader_url, poolclass=QueuePool, pool_size=READERS, connect_args={"check_same_thread": False}, **_QUIET
     )
     sa.event.listen(reader, "connect", _tune_sqlite_reader)
     return Engines(writer=writer, reader=reader)
@@ -129,8 +131,8 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> Engines:
-    writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, **_QUIET)
     reader = sa.create_engine(
-        url, pool_size=READERS, max_overflow=0, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+        url, pool_size=READERS, max_overflow=0, pool_pre_ping=True, isolation_level="REPEATABLE READ", **_QUIET
     )
     return Engines(writer=writer, reader=reader)

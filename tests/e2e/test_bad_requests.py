@@ -43,6 +43,7 @@ def send(farm: Farm, case: BadRequest) -> httpx.Response:
         connection.close()
 
 
+@pytest.mark.fault(37, 38)
 def test_bad_requests_get_their_answer_and_change_nothing(here: Farm) -> None:
     table = cases(key=KEY, callback_url="http://127.0.0.1:9/nobody")
     assert len(table) >= 250

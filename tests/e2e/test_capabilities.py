@@ -112,6 +112,7 @@ def test_a_failed_step_is_named_and_the_rest_is_skipped(here: Farm) -> None:
     assert view["attempts"] == 1
 
 
+@pytest.mark.fault(29)
 def test_what_failed_can_be_replayed_once(here: Farm) -> None:
     body = maintenance(step("install_app", file="missing.apk"), phone_id="VP000001")
     source = upkeep(here, body)

@@ -16,6 +16,7 @@ from tests.e2e.farm import KEY, Farm, farm, phonefarm, until, with_cookie
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.fault(10)
 def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm) -> None:
     with farm("--sim", "1", "--profile", "instant") as second:
         second.wait_phones("VP000001")

@@ -60,6 +60,7 @@ def extra(journal: Path) -> Iterator[Extra]:
             process.kill()
 
 
+@pytest.mark.fault(27)
 def test_an_empty_battery_is_named_and_its_work_waits_until_it_is_charged(here: Farm, tmp_path: Path) -> None:
     with extra(tmp_path) as phone:
         phone.do("set_battery", level=7, plugged=True)
@@ -75,6 +76,7 @@ def test_an_empty_battery_is_named_and_its_work_waits_until_it_is_charged(here: 
         assert here.wait_process(process_id, "completed", "failed_terminal")["status"] == "completed"
 
 
+@pytest.mark.fault(28)
 def test_a_phone_that_hangs_is_helped_and_that_is_counted(here: Farm, tmp_path: Path) -> None:
     with extra(tmp_path) as phone:
         adb(here, "connect", phone.address)

@@ -112,6 +112,7 @@ def test_an_account_runs_on_the_phone_it_lives_on(here: Farm) -> None:
     assert here.get("/accounts/acct-soup")["used_today"]["sessions"] >= 1
 
 
+@pytest.mark.fault(1)
 def test_one_key_sent_64_times_at_once_makes_one_process(here: Farm) -> None:
     body = request({"routing": "queue"}, request_id="race-1")
     with ThreadPoolExecutor(64) as pool:
@@ -125,6 +126,7 @@ def test_one_key_sent_64_times_at_once_makes_one_process(here: Farm) -> None:
     here.wait_process(found[0]["process_id"], "completed")
 
 
+@pytest.mark.fault(2)
 def test_the_same_key_with_another_body_is_refused_and_names_the_difference(here: Farm) -> None:
     first = request({"routing": "queue"}, request_id="reuse-1")
     process_id = here.client.post("/capability-requests/enqueue", json=first).json()["process_id"]
@@ -137,6 +139,7 @@ def test_the_same_key_with_another_body_is_refused_and_names_the_difference(here
     here.wait_process(process_id, "completed")
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("strategy", ["soft", "hard", "soft_then_force"])
 def test_cancel_leaves_the_phone_at_home_with_the_app_closed(here: Farm, hook: Receiver, strategy: str) -> None:
     process_id = here.submit(

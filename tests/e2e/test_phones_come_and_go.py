@@ -76,6 +76,7 @@ def test_direct_work_of_a_dead_phone_waits_and_says_why(here: Farm, tmp_path: Pa
     here.wait_process(process_id, "cancelled")
 
 
+@pytest.mark.fault(19)
 def test_queue_work_of_a_phone_that_dies_is_finished_elsewhere(here: Farm, tmp_path: Path) -> None:
     with extra_phone(here, tmp_path) as (phone_id, process, _):
         here.wait_phones(phone_id)
@@ -98,6 +99,7 @@ def test_queue_work_of_a_phone_that_dies_is_finished_elsewhere(here: Farm, tmp_p
             assert here.wait_process(other, "completed", "failed_terminal")["status"] == "completed"
 
 
+@pytest.mark.fault(23, 28)
 def test_a_phone_that_stops_answering_is_given_up_and_its_work_is_retried(here: Farm, tmp_path: Path) -> None:
     """A frozen phone keeps its connection, so only a deadline can tell."""
     with extra_phone(here, tmp_path) as (phone_id, process, _):

@@ -83,6 +83,7 @@ def test_kill_9_of_any_other_actor_costs_nothing(here: Farm, hook: Receiver, act
     assert here.wait_process(again, "completed", "failed_terminal")["status"] == "completed"
 
 
+@pytest.mark.fault(22)
 def test_a_killed_adb_server_is_started_again_and_the_phones_come_back(here: Farm) -> None:
     pidfile = here.state_dir / "adb" / "local" / "adb.pid"
     pid = int(pidfile.read_text().split()[0])

@@ -10,6 +10,7 @@ import pytest
 
 from phonefarm.cli import run
 from phonefarm.cli.kin import COOKIE_ENV
+from phonefarm.cli.raynode import RAY_DIR
 from phonefarm.cli.sim import SimProcess
 from phonefarm.cli.statedir import READY, STOPPED, FarmFile, StateDir, mark_of, runs
 from phonefarm.devices.processes import Mark
@@ -36,7 +37,9 @@ def test_down_ends_what_a_dead_supervisor_has_left_and_keeps_the_ports(
     state: StateDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     temp_dir = tmp_path / "pf-test"
-    temp_dir.mkdir()
+    logs = temp_dir / RAY_DIR / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "raylet.err").write_text("last words")
     environment = child_environment({COOKIE_ENV: "cookie-of-down"})
     command = [sys.executable, "-c", HEAD]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True) as head:
@@ -55,6 +58,7 @@ def test_down_ends_what_a_dead_supervisor_has_left_and_keeps_the_ports(
         assert not runs(farm.ray)
         assert not runs(child)
     assert not temp_dir.exists()
+    assert (state.logs / "ray" / "raylet.err").read_text() == "last words"
     assert state.read() == FarmFile(state=STOPPED, ports={"adb": 22_222})
     assert "has ended" in capsys.readouterr().out
 

@@ -84,7 +84,7 @@ def test_options_survive_the_way_through_a_command_line(tmp_path: Path) -> None:
 
 def test_ray_gets_ports_and_directory_of_this_farm_alone(state: StateDir) -> None:
     words = raynode.command(temp_dir=Path("/tmp/pf-x"), ports=PORTS, host="rack")
-    assert "--temp-dir=/tmp/pf-x" in words
+    assert "--temp-dir=/tmp/pf-x/r" in words, "inside the private one, since Ray opens its own to everybody"
     assert "--labels=pf.role=head,pf.host=rack" in words
     assert f"--port={PORTS['gcs']}" in words
     assert "--dashboard-host=127.0.0.1" in words
