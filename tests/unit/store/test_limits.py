@@ -85,6 +85,7 @@ def test_without_a_limit_of_minutes_the_session_has_its_own_time(db_url: str) ->
         assert job.seconds_left == 900
 
 
+@pytest.mark.fault(34)
 def test_a_clock_that_jumps_over_midnight_and_back_gives_no_day_twice(db_url: str) -> None:
     with desk(db_url) as here:
         here.account("soup", daily_limits={"sessions": 1})
@@ -113,6 +114,7 @@ def test_not_before_is_waited_for(db_url: str) -> None:
         assert here.grant(item) is not None
 
 
+@pytest.mark.fault(31)
 def test_of_a_group_what_has_not_started_expires_and_the_rest_makes_it_partial(db_url: str) -> None:
     with desk(db_url) as here:
         order = submission(options=Options(expires_at=here.now + 5_000))
@@ -142,6 +144,7 @@ def test_what_has_started_does_not_expire_with_its_retry(db_url: str) -> None:
         assert here.grant(job.lease.item_id) is not None
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 def test_no_more_attempts_than_asked_for(db_url: str, attempts: int) -> None:
     with desk(db_url) as here:

@@ -99,6 +99,7 @@ async def test_a_change_that_raises_does_not_hurt_its_neighbours(rig: Rig) -> No
     assert rig.names() == {"a", "b"}
 
 
+@pytest.mark.fault(3, 4)
 async def test_a_caller_that_gives_up_does_not_stop_its_change(rig: Rig) -> None:
     writer = rig.writer()
     release, first = await held(writer)
@@ -112,6 +113,7 @@ async def test_a_caller_that_gives_up_does_not_stop_its_change(rig: Rig) -> None
     assert "also" in rig.names()
 
 
+@pytest.mark.fault(7)
 async def test_an_older_manager_writes_nothing_more_and_is_told(rig: Rig) -> None:
     old = rig.writer()
     await old.run(put("before"))
