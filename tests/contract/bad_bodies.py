@@ -7,6 +7,39 @@ from collections.abc import Iterator
 
 from tests.contract.base import DROP, BadRequest, Maker, changed, fyp, maintenance, valid_keyword_request, valid_prompt
 
+NO_URLS = (
+    "ftp://example.com/",
+    "not a url",
+    "http://",
+    "https://user:pass@example.com/",
+    "file:///etc/passwd",
+    "http://example.com@127.0.0.1/",
+    "http://%31%32%37.0.0.1/",
+)
+#: Callback URLs that no farm takes, not even one that lists loopback (faults 37).
+FORBIDDEN_EVERYWHERE = (
+    "http://169.254.169.254/latest/meta-data",
+    "http://10.0.0.1/",
+    "https://192.168.1.1:8443/",
+    "http://[::ffff:10.0.0.1]/",
+    "http://0xa.1/",
+    "http://012.0.0.1/",
+    "http://167772161/",
+    "http://0.0.0.0/",
+    "http://[::]/",
+    "http://100.64.0.1/",
+    "http://192.0.0.8/",
+    "http://224.0.0.1/",
+    "http://[ff02::1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[2002:7f00:1::]/",
+    "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
+    "http://[fec0::1]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[fd00:ec2::254]/",
+    "http://203.0.113.7/",
+)
+
 
 def bad_bodies(make: Maker) -> Iterator[BadRequest]:
     yield from _missing(make)
@@ -239,9 +272,9 @@ def _prompts(make: Maker) -> Iterator[BadRequest]:
 
 def _callbacks_and_options(make: Maker) -> Iterator[BadRequest]:
     body = valid_keyword_request()
-    for url in ("ftp://example.com/", "not a url", "http://", "https://user:pass@example.com/", "file:///etc/passwd"):
+    for url in NO_URLS:
         yield make.json(f"callback {url}", changed(body, "callback.url", url), "invalid_callback_url")
-    for url in ("http://169.254.169.254/latest", "http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0xa.1/"):
+    for url in FORBIDDEN_EVERYWHERE:
         wrong = changed(body, "callback.url", url)
         yield make.json(f"callback {url}", wrong, "forbidden_callback_address", loc=("callback", "url"))
     for field, value, code in (

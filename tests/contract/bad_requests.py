@@ -6,6 +6,7 @@ second key are there only if that key is given. The farm needs no phone for any 
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 
@@ -106,7 +107,12 @@ def _media(make: Maker) -> Iterator[BadRequest]:
             status=415,
             headers={"Content-Type": kind},
         )
-    yield make.raw("compressed", good, "unsupported_media_type", status=415, headers={"Content-Encoding": "gzip"})
+    bomb = gzip.compress(b" " * 20_000_000 + good)
+    for coding in ("gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip", "x-gzip"):
+        wrong = {"Content-Encoding": coding}
+        yield make.raw(f"compressed: {coding}", good, "unsupported_media_type", status=415, headers=wrong)
+        yield make.raw(f"a bomb in {coding}", bomb, "unsupported_media_type", status=415, headers=wrong)
+    yield make.raw("a bomb that says nothing", bomb, "invalid_json", loc=())
     yield make.raw("too large", b" " * (256 * 1024 + 1), "payload_too_large", status=413)
     yield make.raw(
         "too large before its type",
@@ -144,6 +150,11 @@ def _invalid_json(make: Maker) -> Iterator[BadRequest]:
         ("100000 levels", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         ("unclosed levels", b"[" * 200_000),
         ("5000 digits", good.replace('"sourdough"', "9" * 5_000).encode()),
+        ("5000 digits below zero", good.replace('"sourdough"', "-" + "9" * 5_000).encode()),
+        ("an exponent of 5000 digits", good.replace('"sourdough"', "1e" + "9" * 5_000).encode()),
+        ("two keys that differ in escapes", good.replace('"mode"', '"m\\u006fde": "manual", "mode"').encode()),
+        ("surrogates the wrong way round", good.replace("sourdough", "sour\\udc00\\ud800dough").encode()),
+        ("lone surrogate in a key", good.replace('"metadata": {}', '"metadata": {"\\udfff": 1}', 1).encode()),
         ("65 bits", good.replace('"sourdough"', str(2**64)).encode()),
         ("comment", b"/* */" + good.encode()),
     ):

@@ -18,6 +18,7 @@ def facts(
     return PhoneFacts(phone_id="p", battery=battery, storage_free=free)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("phone", "words"),
     [

@@ -166,12 +166,14 @@ def test_render_fills_all_placeholders() -> None:
     assert render(make_prompt(task_prompt=task), facts(), interests=("i", "j")) == "bread i, j t a x, y s"
 
 
+@pytest.mark.fault(40)
 def test_render_never_expands_what_the_screen_shows() -> None:
     seen = facts(title="{screen_text} {keyword} {{title}}", screen_text="{title}")
     text = render(make_prompt(task_prompt="{title}|{screen_text}"), seen)
     assert text == "{screen_text} {keyword} {{title}}|{title}"
 
 
+@pytest.mark.fault(40)
 @given(title=st.text())
 def test_render_is_one_pass(title: str) -> None:
     assert render(make_prompt(task_prompt="<{title}>"), facts(title=title)) == f"<{title}>"

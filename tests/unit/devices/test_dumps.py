@@ -43,6 +43,7 @@ def _seconds(nodes: int) -> float:
     return best
 
 
+@pytest.mark.fault(26)
 def test_time_grows_with_the_size_alone() -> None:
     """Eight times the nodes take about eight times as long; a parser that looks back would take sixty."""
     assert _seconds(5000) < 24 * _seconds(625)

@@ -77,6 +77,7 @@ def test_bounds() -> None:
         assert parse(f"<hierarchy><node bounds='{text}'/></hierarchy>").root.children[0].bounds == Bounds()
 
 
+@pytest.mark.fault(26)
 def test_control_characters_are_stripped() -> None:
     xml = "<hierarchy><node text='a\x00b\x1b[31mc\x07\x9bd\ufffe'/></hierarchy>"
     assert parse(xml).root.children[0].text == "ab[31mcd"
@@ -109,6 +110,7 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_dumps_are_bad_screens(name: str) -> None:
     with pytest.raises(BadScreen) as caught:
@@ -116,6 +118,7 @@ def test_hostile_dumps_are_bad_screens(name: str) -> None:
     assert len(caught.value.message) < 600
 
 
+@pytest.mark.fault(25)
 def test_what_uiautomator_says_is_told() -> None:
     with pytest.raises(BadScreen, match="could not get idle state"):
         parse(HOSTILE["idle"])
@@ -131,6 +134,7 @@ def test_just_inside_the_caps() -> None:
     assert len(parse(wide).root.children) == MAX_NODES - 1
 
 
+@pytest.mark.fault(26)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_screen_or_a_bad_screen(noise: bytes) -> None:
     for dump in (

@@ -71,12 +71,14 @@ def test_without_keyword_the_best_interest_counts() -> None:
     assert JUDGE.judge(None, seen).relevant is False
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("title", ["a cat", "sourdough bread"])
 def test_screen_text_does_not_sway_it(title: str, text: str) -> None:
     assert JUDGE.judge(None, facts(title, screen_text=text)) == JUDGE.judge(None, facts(title))
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("text", HOSTILE[:3])
 def test_orders_in_the_title_are_words_like_others(text: str) -> None:
     verdict = JUDGE.judge(None, facts(text))

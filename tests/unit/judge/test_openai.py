@@ -248,6 +248,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_what_stands_on_a_screen_stays_inside_its_marks(text: str) -> None:
     facts = VideoFacts(keyword="", title=text, author=text, tags=(text,), screen_text=text)
@@ -267,6 +268,7 @@ def test_what_stands_on_a_screen_stays_inside_its_marks(text: str) -> None:
     assert "SYSTEM" not in outside
 
 
+@pytest.mark.fault(40)
 async def test_an_answer_can_only_choose_watch_or_skip() -> None:
     async with judging() as (endpoint, judge, _):
         endpoint.replies = [says('{"relevant": true, "action": "follow"}'), says('{"relevant": true, "tap": [1, 2]}')]

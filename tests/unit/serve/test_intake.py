@@ -121,6 +121,7 @@ async def test_a_refusal_hurts_only_its_own() -> None:
     assert isinstance(also, Accepted)
 
 
+@pytest.mark.fault(3)
 async def test_a_caller_that_hangs_up_hurts_nobody() -> None:
     """One whose batch is away, one whose batch still waits; the intake goes on for all the others and later ones."""
     farm = Script()
@@ -172,6 +173,7 @@ async def test_away_for_too_long_is_unavailable_for_each() -> None:
     assert await intake.submit(submission())
 
 
+@pytest.mark.fault(4)
 async def test_a_farm_that_never_answers_is_unavailable() -> None:
     farm = Script()
     farm.gate.clear()

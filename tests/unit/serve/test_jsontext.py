@@ -32,6 +32,7 @@ def test_what_json_writes_is_read(value: dict[str, Any], escaped: bool) -> None:
     assert parse_object(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
+@pytest.mark.fault(38)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ValidationFailed):
@@ -43,6 +44,7 @@ def _nested(levels: int, opening: str, closing: str) -> bytes:
     return ('{"a":' + opening * inner + "1" + closing * inner + "}").encode()
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_levels(opening: str, closing: str) -> None:
     parse_object(_nested(MOST_LEVELS, opening, closing))
@@ -61,6 +63,7 @@ def test_what_only_looks_bad_is_read(text: str) -> None:
     assert parse_object(text.encode()) == json.loads(text)
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(
     "text", ['{"a": 9223372036854775808}', '{"a": -1e400}', r'{"\udc00": 1}', '{"a": 1,}', '{"a": "\n"}']
 )

@@ -59,6 +59,7 @@ def _head(*lines: str) -> bytes:
     return "\r\n".join((*head, *lines, "", "")).encode()
 
 
+@pytest.mark.fault(1)
 def test_fifty_at_once_with_one_key_make_one_process(client: httpx.Client) -> None:
     body = valid_keyword_request(request_id="raced")
     answers: list[httpx.Response] = []
@@ -71,6 +72,7 @@ def test_fifty_at_once_with_one_key_make_one_process(client: httpx.Client) -> No
     assert len({answer.json()["process_id"] for answer in answers}) == 1
 
 
+@pytest.mark.fault(38)
 def test_a_declared_length_is_refused_unread(client: httpx.Client, address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(_head("Content-Length: 200000000"))
@@ -78,6 +80,7 @@ def test_a_declared_length_is_refused_unread(client: httpx.Client, address: tupl
     assert _alive(client, "after-length")
 
 
+@pytest.mark.fault(38)
 def test_endless_chunks_are_cut_off(client: httpx.Client, address: tuple[str, int]) -> None:
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
     with socket.create_connection(address, timeout=20) as connection:
@@ -88,12 +91,14 @@ def test_endless_chunks_are_cut_off(client: httpx.Client, address: tuple[str, in
     assert _alive(client, "after-chunks")
 
 
+@pytest.mark.fault(3)
 def test_a_caller_that_hangs_up_in_its_body(client: httpx.Client, address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(_head("Content-Length: 100") + b'{"request_id":')
     assert _alive(client, "after-hang-up")
 
 
+@pytest.mark.fault(3)
 def test_a_caller_that_hangs_up_waiting_for_the_answer(client: httpx.Client, address: tuple[str, int]) -> None:
     body = json.dumps(valid_keyword_request(request_id="left")).encode()
     with socket.create_connection(address, timeout=20) as connection:
