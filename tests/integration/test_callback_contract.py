@@ -208,6 +208,7 @@ async def story(db_url: str, directory: Path, behaviour: Behaviour, *, total: fl
             await manager.stop()
 
 
+@pytest.mark.fault(35)
 async def test_a_receiver_that_fails_is_tried_nine_times_then_the_callback_is_dead_and_redeliverable(
     db_url: str, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ async def test_a_receiver_that_fails_is_tried_nine_times_then_the_callback_is_de
         assert callback["state"] == "delivered"
 
 
+@pytest.mark.fault(35)
 async def test_a_receiver_that_hangs_is_left_after_the_total_time_and_tried_again(db_url: str, tmp_path: Path) -> None:
     released = asyncio.Event()
 
@@ -243,6 +245,7 @@ async def test_a_receiver_that_hangs_is_left_after_the_total_time_and_tried_agai
         released.set()
 
 
+@pytest.mark.fault(35)
 async def test_a_redirect_is_a_failure_and_is_not_followed(db_url: str, tmp_path: Path) -> None:
     async with receiving(answers("204 No Content")) as elsewhere:
         there = f"Location: http://127.0.0.1:{elsewhere.port}/hook"
@@ -255,6 +258,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(db_url: str, tmp_path
         assert elsewhere.requests == []
 
 
+@pytest.mark.fault(35)
 async def test_gone_kills_the_event_and_the_later_ones_of_the_process(db_url: str, tmp_path: Path) -> None:
     async with story(db_url, tmp_path, answers("410 Gone")) as at:
         at.receiver.behaviour = answers("503 Away")
@@ -268,6 +272,7 @@ async def test_gone_kills_the_event_and_the_later_ones_of_the_process(db_url: st
         assert {event for _, event in at.http.attempts} == {found[0]["event_id"]}
 
 
+@pytest.mark.fault(35)
 async def test_too_many_requests_is_asked_again_when_the_receiver_said(db_url: str, tmp_path: Path) -> None:
     async with story(db_url, tmp_path, answers("429 Slow Down", "Retry-After: 777")) as at:
         process_id = await at.submit()

@@ -207,6 +207,7 @@ async def test_limits_hold() -> None:
     assert max(count for name, count in http.most.items() if name.startswith("p")) == 1
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 async def test_a_hanging_receiver_with_a_long_line_does_not_hold_up_others() -> None:
     outbox, http = Outbox(Time()), Http(hold=True)
@@ -299,6 +300,7 @@ async def test_what_could_not_be_reported_is_reported_later_and_not_sent_again(e
     assert [[delivery.event_id for delivery in report] for report in outbox.reports] == [["p-1"]] * 4 + [["p-2"]]
 
 
+@pytest.mark.fault(15)
 @pytest.mark.asyncio
 async def test_a_report_whose_answer_was_lost_is_repeated() -> None:
     outbox, http = Outbox(Time()), Http()
@@ -372,6 +374,7 @@ class Hook:
             self.all_in.set()
 
 
+@pytest.mark.fault(35)
 @pytest.mark.asyncio
 async def test_real_receivers_one_of_which_hangs() -> None:
     hook, outbox = Hook(), Outbox(Time())

@@ -94,6 +94,7 @@ def test_outputs_and_exit_code_come_apart(driver: Driver) -> None:
     assert not result.ok
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_text_arrives_byte_exact(driver: Driver, name: str) -> None:
     text = GOLDEN[name]
@@ -101,6 +102,7 @@ def test_text_arrives_byte_exact(driver: Driver, name: str) -> None:
     assert driver.exec_out(["printf", "%s", text], timeout=LONG) == text.encode()
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "x" * 70_000])
 def test_what_cannot_arrive_is_refused(driver: Driver, shared: Phone, text: str) -> None:
     before = len(shared.journal())
@@ -109,6 +111,7 @@ def test_what_cannot_arrive_is_refused(driver: Driver, shared: Phone, text: str)
     assert len(shared.journal()) == before
 
 
+@pytest.mark.fault(39)
 def test_raw_text_is_a_type_error(driver: Driver) -> None:
     with pytest.raises(TypeError):
         driver.sh("reboot", timeout=LONG)
@@ -139,12 +142,14 @@ def test_files_go_there_and_back(driver: Driver) -> None:
 # -- what goes wrong ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(24)
 def test_endless_output_is_cut(driver: Driver) -> None:
     with pytest.raises(OutputTruncated):
         driver.sh(["yes"], timeout=LONG, max_output=100_000)
     assert driver.sh(["echo", "well"], timeout=LONG).ok
 
 
+@pytest.mark.fault(23, 28)
 def test_trickling_output_meets_the_total_deadline(driver: Driver) -> None:
     """Each piece comes in time, all of them together do not."""
     with pytest.raises(DeviceTimeout):
@@ -152,6 +157,7 @@ def test_trickling_output_meets_the_total_deadline(driver: Driver) -> None:
     assert driver.sh(["echo", "well"], timeout=LONG).ok
 
 
+@pytest.mark.fault(23)
 def test_hung_phone_times_out_alone(rack: Rack, driver: Driver) -> None:
     phone = rack.next()
     phone.do("hang")
@@ -166,6 +172,7 @@ def test_hung_phone_times_out_alone(rack: Rack, driver: Driver) -> None:
     phone.do("unhang")
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("switch", ["drop", "reset", "kill"])
 def test_phone_lost_in_the_middle_of_a_command(rack: Rack, switch: str) -> None:
     phone = rack.next()
@@ -181,6 +188,7 @@ def test_rebooting_phone_is_lost(rack: Rack) -> None:
         rack.next().driver().sh(["reboot"], timeout=LONG)
 
 
+@pytest.mark.fault(21)
 def test_dead_serial_and_offline_phone(rack: Rack) -> None:
     port = rack.server.port
     with pytest.raises(DeviceLost):
@@ -199,6 +207,7 @@ def test_no_server() -> None:
         Driver(port=free_port(), serial="x").sh(["true"], timeout=LONG)
 
 
+@pytest.mark.fault(22)
 def test_server_killed_in_the_middle(tmp_path: Path) -> None:
     with rack_of(1, tmp_path) as rack:
         phone = rack.phones[0]

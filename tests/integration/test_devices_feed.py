@@ -105,6 +105,7 @@ def test_a_session_goes_on_in_its_middle_on_a_phone_in_any_state(rack: Rack) -> 
     assert titles(results) == shown(1, 2)
 
 
+@pytest.mark.fault(27)
 def test_popups_and_the_lock_screen_in_the_way(rack: Rack) -> None:
     session = Session(phone=rack.next(), judge=Asked())
     session.do(ActionKind.OPEN_APP)

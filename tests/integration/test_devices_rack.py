@@ -178,6 +178,7 @@ def test_runs_in_a_world_of_its_own(server: AdbServer) -> None:
     assert (server.state_dir / "home").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.fault(22)
 def test_stray_kill_server_is_refused(server: AdbServer) -> None:
     server.start()
     pid = server.pid
@@ -186,6 +187,7 @@ def test_stray_kill_server_is_refused(server: AdbServer) -> None:
     assert server.pid == pid
 
 
+@pytest.mark.fault(22)
 def test_killed_server_is_seen_and_restarted(server: AdbServer) -> None:
     server.start()
     pid = server.pid
@@ -196,6 +198,7 @@ def test_killed_server_is_seen_and_restarted(server: AdbServer) -> None:
     assert server.pid != pid
 
 
+@pytest.mark.fault(22, 23)
 def test_frozen_server_is_seen_and_replaced(server: AdbServer) -> None:
     server.start()
     pid = server.pid
@@ -266,6 +269,7 @@ def test_reused_pid_is_not_ours(server: AdbServer) -> None:
     assert not processes.is_ours(Mark(pid=server.pid), ["-P", "1", "nodaemon", "server"])
 
 
+@pytest.mark.fault(22)
 def test_port_held_by_a_stranger_is_refused(tmp_path: Path) -> None:
     with closing(socket.socket()) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -276,6 +280,7 @@ def test_port_held_by_a_stranger_is_refused(tmp_path: Path) -> None:
         assert not owner.pidfile.exists()
 
 
+@pytest.mark.fault(18)
 def test_binary_that_ends_at_once_is_told(tmp_path: Path) -> None:
     owner = AdbServer(port=free_port(), state_dir=tmp_path / "adb", binary="/bin/false")
     with pytest.raises(AdbServerDown):
@@ -337,6 +342,7 @@ def test_phone_that_boots_is_not_ready(tmp_path: Path) -> None:
         assert identity(phone.driver()).phone_id == phone.serialno
 
 
+@pytest.mark.fault(21)
 def test_unauthorized_phone_is_told_apart(tmp_path: Path) -> None:
     with rack_of(1, tmp_path, "--auth") as rack:
         phone = rack.phones[0]

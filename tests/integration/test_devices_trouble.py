@@ -43,6 +43,7 @@ def session(rack: Rack) -> Session:
 # -- typing ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize(
     "keyword",
     ["кот 🐈 naïve", "100% sure", "a literal %s", "'; reboot #", '$(reboot) `x` "q" \\ & | < >', "-n -e", "%%s"],
@@ -54,6 +55,7 @@ def test_keywords_are_typed_exactly(session: Session, keyword: str) -> None:
     assert ADB_KEYBOARD not in method
 
 
+@pytest.mark.fault(39)
 def test_control_characters_are_refused(session: Session) -> None:
     with pytest.raises(ActionError, match="control"):
         session.search("two\nlines")
@@ -121,6 +123,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_dump(session: Session, name: str) -> None:
     session.phone.do("set_fault", fault="xml", value=HOSTILE[name])
@@ -133,6 +136,7 @@ def test_hostile_dump(session: Session, name: str) -> None:
     assert session.do(ActionKind.SCREENSHOT, keyword="tea", name="proof").artifacts[0].name == "proof.png"
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("fault", ["no_idle", "null_root"])
 def test_dump_that_fails_with_exit_code_0(session: Session, fault: str) -> None:
     """And leaves the dump of before lying there."""
@@ -144,6 +148,7 @@ def test_dump_that_fails_with_exit_code_0(session: Session, fault: str) -> None:
     session.search("tea")
 
 
+@pytest.mark.fault(25)
 def test_dump_that_fails_once_is_tried_again(session: Session) -> None:
     session.phone.do("set_fault", fault="no_idle")
     session.on_wait = lambda seconds: session.phone.do("set_fault", fault="no_idle", value=False)
@@ -179,6 +184,7 @@ def test_stop_while_waiting(session: Session) -> None:
         session.watch("tea", 0)
 
 
+@pytest.mark.fault(30)
 def test_cancel_in_the_middle_of_a_command(session: Session) -> None:
     """The phone hangs; the stop is set, then the command in flight is ended."""
     session.search("tea")
@@ -209,6 +215,7 @@ def test_cancel_in_the_middle_of_a_command(session: Session) -> None:
     session.phone.do("unhang")
 
 
+@pytest.mark.fault(28)
 def test_action_has_a_time_budget(rack: Rack) -> None:
     """A clock that runs away between two commands."""
     phone, ticks = rack.next(), iter(range(0, 10_000, 50))

@@ -114,6 +114,7 @@ TABLE: Mapping[str, RowOf] = {
 }
 
 
+@pytest.mark.fault(25, 26, 27, 28)
 @pytest.mark.parametrize("fault", TABLE)
 def test_a_fault_has_its_name_and_ends(lab: Lab, fault: str) -> None:
     row, phone = TABLE[fault], lab.rack.host.phones["VP000002"]

@@ -113,6 +113,7 @@ async def control(rack: Rack, phone_id: str, do: str) -> None:
     await asyncio.to_thread(lambda: rack.control({"phone": phone_id, "do": do}))
 
 
+@pytest.mark.fault(28)
 async def test_a_phone_that_hangs_until_its_reboot_climbs_every_rung_and_is_back(rack: Rack, tmp_path: Path) -> None:
     first, second = rack.phones[0].serialno, rack.phones[1].serialno
     async with host(tmp_path, address(rack), address(rack, 1)) as here:
@@ -162,6 +163,7 @@ async def test_a_farm_that_may_not_reboot_does_not(rack: Rack, tmp_path: Path) -
         await control(rack, phone, "unhang")
 
 
+@pytest.mark.fault(19)
 async def test_a_lost_phone_on_the_network_is_dialled_again_and_that_is_counted(rack: Rack, tmp_path: Path) -> None:
     phone = rack.phones[0].serialno
     async with host(tmp_path, address(rack)) as here:
@@ -173,6 +175,7 @@ async def test_a_lost_phone_on_the_network_is_dialled_again_and_that_is_counted(
         await here.until(lambda: (phone, "connect", True) in here.told.rungs)
 
 
+@pytest.mark.fault(21)
 async def test_two_phones_with_one_serial_number_are_both_set_apart(tmp_path: Path) -> None:
     number = ("--first-number", "7")
     with rack_of(1, tmp_path / "a", *number) as one, rack_of(1, tmp_path / "b", *number, "--seed", "2") as other:
@@ -203,6 +206,7 @@ async def test_one_phone_by_two_ways_is_one_phone(rack: Rack, tmp_path: Path) ->
         assert not here.heard[phone].distrusted
 
 
+@pytest.mark.fault(22)
 async def test_another_adb_server_is_named_and_left_alone(rack: Rack, tmp_path: Path) -> None:
     stranger = AdbServer(port=free_port(), state_dir=tmp_path / "stranger")
     stranger.start()

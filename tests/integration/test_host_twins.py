@@ -50,6 +50,7 @@ class PlayedAdb:
     def reboot(self, serial: str) -> None: ...
 
 
+@pytest.mark.fault(21)
 async def test_a_known_phone_that_gets_a_twin_is_set_apart_and_an_unknown_one_is_shown() -> None:
     adb, told, heard = PlayedAdb(), Told(), Heard()
 

@@ -50,6 +50,7 @@ async def test_a_request_runs_on_a_phone_and_its_result_is_read_back(db_url: str
         assert (await farm.manager.get_phone("P1"))["state"] == "available"
 
 
+@pytest.mark.fault(1)
 async def test_a_key_makes_one_process_whatever_races(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         await farm.add_phone("P1")
@@ -62,6 +63,7 @@ async def test_a_key_makes_one_process_whatever_races(db_url: str, tmp_path: Pat
         assert len((await farm.manager.list_processes(ProcessQuery()))["items"]) == 1
 
 
+@pytest.mark.fault(15)
 async def test_a_batch_sent_again_after_a_lost_reply_is_recognised_as_itself(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         await farm.add_phone("P1")
@@ -72,6 +74,7 @@ async def test_a_batch_sent_again_after_a_lost_reply_is_recognised_as_itself(db_
             assert not answer.duplicate
 
 
+@pytest.mark.fault(2)
 async def test_another_body_with_a_used_key_is_a_conflict_that_names_what_differs(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         await farm.add_phone("P1")
@@ -112,6 +115,7 @@ async def test_a_group_gets_one_item_a_phone_and_an_account_joins_its_phone(db_u
         ]
 
 
+@pytest.mark.fault(19)
 async def test_a_lost_phone_s_queue_work_goes_on_elsewhere_after_its_last_finished_action(
     db_url: str, tmp_path: Path
 ) -> None:
@@ -162,6 +166,7 @@ async def test_what_cannot_be_retried_fails_at_once_with_its_evidence(db_url: st
         assert [a["name"] for a in view["result"]["artifacts"]] == ["P1-failure-1.png", "P1-failure-1.xml"]
 
 
+@pytest.mark.fault(29)
 async def test_attempts_are_bounded(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         phone = await farm.add_phone("P1")
@@ -173,6 +178,7 @@ async def test_attempts_are_bounded(db_url: str, tmp_path: Path) -> None:
         assert view["error"]["code"] == "device_lost"
 
 
+@pytest.mark.fault(30)
 async def test_cancel_of_what_waits_ends_it_and_asking_again_is_harmless(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         await farm.add_phone("P1")
@@ -190,6 +196,7 @@ async def test_cancel_of_what_waits_ends_it_and_asking_again_is_harmless(db_url:
         assert milestones == ["accepted", "cancel_requested", "cancelled"]
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("strategy", list(CancelStrategy))
 async def test_cancel_of_what_runs_leaves_the_phone_tidy(db_url: str, tmp_path: Path, strategy: CancelStrategy) -> None:
     async with local_farm(db_url, tmp_path) as farm:
@@ -233,6 +240,7 @@ async def test_a_restarted_phone_actor_gives_up_what_it_ran_and_the_item_goes_on
         await old.stop()
 
 
+@pytest.mark.fault(7)
 async def test_a_restarted_manager_is_the_only_writer_and_the_session_goes_on(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         phone = await farm.add_phone("P1")
@@ -247,6 +255,7 @@ async def test_a_restarted_manager_is_the_only_writer_and_the_session_goes_on(db
         assert view["attempts"] == 1
 
 
+@pytest.mark.fault(14)
 async def test_an_unheard_phone_loses_its_lease_and_its_late_word_changes_nothing(db_url: str, tmp_path: Path) -> None:
     terms = LeaseTerms(seconds=0.5, delivery_seconds=0.5)
     async with local_farm(db_url, tmp_path, terms=terms) as farm:
@@ -293,6 +302,7 @@ async def test_an_account_at_its_daily_limit_waits_and_says_so(db_url: str, tmp_
         assert view["attempts"] == 1
 
 
+@pytest.mark.fault(31)
 async def test_what_is_not_started_in_time_expires(db_url: str, tmp_path: Path) -> None:
     time = [1_000_000]
     async with local_farm(db_url, tmp_path, clock=lambda: time[0]) as farm:
@@ -319,6 +329,7 @@ async def test_a_farm_that_is_started_anew_has_seen_no_phone_yet(db_url: str, tm
         await farm.add_phone("P1")
 
 
+@pytest.mark.fault(19)
 async def test_a_phone_that_is_unplugged_in_mid_command_is_lost_and_nothing_is_cancelled(
     db_url: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from phonefarm.models.phone import Battery
 from phonefarm.models.process import Accepted, OperateCommand, Operation, OperationScope, Target
 from phonefarm.models.states import Routing
@@ -43,6 +45,7 @@ async def operate(farm: LocalFarm, operation: Operation) -> None:
 DIRECT = Target(routing=Routing.DIRECT, phone_id="A")
 
 
+@pytest.mark.fault(27)
 async def test_an_empty_battery_holds_work_back_says_why_and_ends_by_itself(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         device = await farm.add_phone("A", check_seconds=0.05)

@@ -212,6 +212,7 @@ async def test_a_patched_account_is_known_at_once(db_url: str, tmp_path: Path) -
         assert (await farm.status_of(order.process_id, "completed"))["items"][0]["account_id"] == "soup"
 
 
+@pytest.mark.fault(34)
 async def test_a_spent_account_group_waits_for_midnight_whatever_the_clock_does(db_url: str, tmp_path: Path) -> None:
     day = 86_400_000
     time = [20_000 * day]

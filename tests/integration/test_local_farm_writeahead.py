@@ -120,6 +120,7 @@ async def test_a_hard_cancel_in_the_middle_of_it(db_url: str, tmp_path: Path) ->
         assert [s["status"] for s in view["result"]["steps"]] == ["interrupted", "skipped"]
 
 
+@pytest.mark.fault(15)
 async def test_a_restarted_manager_does_not_start_it_again(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         device = await farm.add_phone("P1")
