@@ -26,6 +26,7 @@ from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store import tables
 from phonefarm.store.engine import Engines, storage_errors
+from phonefarm.store.steps import Steps
 
 T = TypeVar("T")
 
@@ -71,19 +72,22 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the writing connection. ``clock`` overrides database time (tests). ``on_commit`` is called in the writer's
-    thread with the ids of the processes that a commit touched."""
+    """Owns the writing connection. ``clock`` overrides database time (tests), whose steps are then not followed unless
+    ``steps`` is given too. ``on_commit`` is called in the writer's thread with the ids of the processes that a commit
+    touched."""
 
     def __init__(
         self,
         engines: Engines,
         *,
         clock: Clock | None = None,
+        steps: Steps | None = None,
         on_stale: Callable[[], None],
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
     ) -> None:
         self._engines = engines
         self._clock = clock
+        self._steps = steps or (Steps() if clock is None else None)
         self._on_stale = on_stale
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -162,8 +166,12 @@ class Writer:
     def _transact(self, batch: list[_Waiting]) -> list[Any]:
         with storage_errors(), self._engines.writer.begin() as connection:
             tx = Tx(connection=connection, now=self._fence(connection))
+            if self._steps is not None:
+                self._steps.follow(connection, tx.now)
             values = [waiting.change(tx) for waiting in batch]
         self.commits += 1
+        if self._steps is not None:
+            self._steps.committed()
         self._on_commit(tx.touched)
         return values
 
