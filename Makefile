@@ -1,6 +1,7 @@
 # One verb, one command. Everything works on a fresh clone: each target sets up what it needs.
 #   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
 #   make test          all checks and all tests                                   (ARGS=... go to pytest)
+#   make chaos         ten minutes of storm on each database, then a judge    (ARGS="--seed 7 --minutes 3 --db sqlite")
 #   make check         formatting, lint, types, import rules
 #   make openapi       docs/openapi.json and docs/capabilities.md again from the program
 #   make lock          resolve requirements.lock again from pyproject.toml
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test check format openapi lock clean
+.PHONY: setup demo test chaos check format openapi lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +32,9 @@ check: setup
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup
+	$(BIN)/python -m tests.chaos.storm $(ARGS)
 
 format: setup
 	$(BIN)/ruff format phonefarm tests scripts

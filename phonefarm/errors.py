@@ -9,10 +9,14 @@
     |   +-- ValidationFailed 422        carries every fault found, first one gives the code
     |   +-- TooManyRequests 429         the intake is full; try again after Retry-After
     +-- Unavailable 503                 storage, manager or router is away; try again
-    |   +-- StorageUnavailable
+    |   +-- StorageUnavailable          the database does not answer
+    |   |   +-- StorageFull             its disk is full
+    |   |   +-- StorageReadOnly         it can be read, not written
+    |   |   +-- StorageBusy             somebody else holds it, or it has no room for us
+    |   |   +-- StorageRefused          it must not be used (damaged, foreign, schema too new, not durable)
     |   +-- ActorUnavailable            maybe executed: read back or repeat with the same key
     +-- StaleWriter                     another manager took over; this process must end itself
-    +-- StorageRefused                  the database must not be used (integrity, schema too new)
+    +-- BackupRefused                   a backup, or a restore of one, would not be sound
     +-- ConfigError                     settings or farm.yaml are wrong; names the place
     +-- DeviceError                     something between us and the phone
     |   +-- DeviceLost                  unplugged, offline, or the stream was cut mid-command
@@ -157,6 +161,27 @@ class StorageUnavailable(Unavailable):
     code = "storage_unavailable"
 
 
+class StorageFull(StorageUnavailable):
+    code = "storage_full"
+    next_step = "make room on the disk of the database; the farm goes on by itself, and the same request_id is safe"
+
+
+class StorageReadOnly(StorageUnavailable):
+    code = "storage_read_only"
+    next_step = "let the farm write to its database (mount, owner, standby server); it goes on by itself"
+
+
+class StorageBusy(StorageUnavailable):
+    code = "storage_busy"
+    next_step = "end what holds the database (the farm's log names it), or try again; the same request_id makes it safe"
+
+
+class StorageRefused(StorageUnavailable):
+    code = "storage_refused"
+    next_step = "restore the database from a backup (phonefarm restore FILE), or point --db at another one"
+    retryable = False
+
+
 class ActorUnavailable(Unavailable):
     """An actor did not answer. The call may have been executed (docs: design notes on Ray, finding 5)."""
 
@@ -168,9 +193,9 @@ class StaleWriter(PhoneFarmError):
     next_step = "none: a newer process manager has taken over and this one ends by itself"
 
 
-class StorageRefused(PhoneFarmError):
-    code = "storage_refused"
-    next_step = "restore the database from a backup, or point --db at another one"
+class BackupRefused(PhoneFarmError):
+    code = "backup_refused"
+    next_step = "read docs/backup.md on this case; nothing was changed"
 
 
 class ConfigError(PhoneFarmError):

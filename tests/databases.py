@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from phonefarm.store.engine import open_engines, sqlite_url
 from phonefarm.store.migrate import upgrade
@@ -51,6 +52,11 @@ class Postgres:
         name = f"t{next(_NUMBER)}"
         self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return name
+
+    def drop(self, url: str) -> None:
+        """Forget a database, whoever is still connected to it."""
+        name = make_url(url).database
+        self._admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
     def close(self) -> None:
         self._admin.close()

@@ -182,6 +182,7 @@ class CallbackSender:
             event_id=callback.event_id,
             process_id=callback.process_id,
             state=CallbackState.DEAD if pause is None else CallbackState.PENDING,
+            attempts=callback.attempts,
             error="internal_error",
             retry_in=pause,
         )

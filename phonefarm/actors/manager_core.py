@@ -1,7 +1,8 @@
 """What every desk of the manager stands on: the database, the others' ports, and how they are told things.
 
 Calls that change something run in tasks of their own (``_detached``): a caller that hangs up cancels its wait, not the
-work. News that does not arrive is caught up with: whoever missed it starts from a snapshot, and timers do the rest.
+work. News that does not arrive is caught up with: a router that missed some is told so until it hears it, and starts
+from a snapshot; whoever is new does so anyway; for the callback sender timers do the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.store import progress, roster
 from phonefarm.store.database import Database
+from phonefarm.store.writer import AtCommit
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +45,8 @@ class ManagerConfig:
 
 
 class ManagerCore:
-    """``on_stale`` ends the process when another manager has taken over."""
+    """``on_stale`` ends the process when another manager has taken over. ``at_commit`` is a seam for tests
+    (``store.writer``)."""
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class ManagerCore:
         on_stale: Callable[[], None],
         clock: Clock | None = None,
         make_id: Callable[[], str] = new_id,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._config = config
         self._router = router
@@ -59,9 +65,12 @@ class ManagerCore:
         self._new_id = make_id
         self._clock = clock
         self._waiters = Waiters()
-        self._db = Database(config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake)
+        self._db = Database(
+            config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake, at_commit=at_commit
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._missed: FarmChange | None = None
 
     def _now(self) -> int:
         return (self._clock or system_clock)()
@@ -73,16 +82,45 @@ class ManagerCore:
             )
             await self._tell_router(change, effects.accounts)
         if effects.callbacks:
-            self._tell(self._sender.kick())
+            self._kick()
 
     async def _tell_router(self, change: FarmChange, account_ids: Sequence[str]) -> None:
         if account_ids:
             rows = await self._db.write(lambda tx: roster.account_rows(tx, list(account_ids)))
             change = replace(change, accounts=tuple(rows))
-        self._tell(self._router.changed(change))
+        self._news(change)
 
-    def _tell(self, message: Awaitable[None]) -> None:
-        self._background(_quietly(message))
+    def _news(self, change: FarmChange) -> None:
+        """Tell the router, soon."""
+        self._background(self._tell_news(change))
+
+    async def _tell_news(self, change: FarmChange) -> None:
+        try:
+            await self._router.changed(change)
+        except PhoneFarmError as error:
+            log.warning("the router missed news: %s", error.message)
+            catching_up = self._missed is not None
+            self._missed = _with_missed(self._missed or FarmChange(), change)
+            if not catching_up:
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Until the router has heard that it missed something. What a snapshot does not hold goes with it."""
+        pause = _FIRST_PAUSE
+        while self._missed is not None:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE)
+            missed = self._missed
+            try:
+                await self._router.changed(missed)
+            except PhoneFarmError:
+                continue
+            if self._missed is missed:  # else more was missed meanwhile
+                self._missed = None
+
+    def _kick(self) -> None:
+        """Tell the callback sender that something is due."""
+        self._background(_quietly(self._sender.kick()))
 
     def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
@@ -94,9 +132,14 @@ class ManagerCore:
         return await asyncio.shield(self._background(work))
 
 
+def _with_missed(missed: FarmChange, change: FarmChange) -> FarmChange:
+    """What is to be said after ``change`` did not arrive either."""
+    return FarmChange(missed=True, cancels=missed.cancels + change.cancels, checks=missed.checks + change.checks)
+
+
 async def _quietly(message: Awaitable[None]) -> None:
-    """News that does not arrive is caught up with: the receiver starts from a snapshot, the timers do the rest."""
+    """A message without which its receiver finds out by its own timers."""
     try:
         await message
     except PhoneFarmError as error:
-        log.warning("news not delivered: %s", error.message)
+        log.info("not told: %s", error.message)

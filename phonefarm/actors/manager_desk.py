@@ -28,7 +28,7 @@ class OfficeDesk(ManagerCore):
         view = await self._detached(
             self._db.write(lambda tx: outbox.redeliver(tx, event_id, self._new_id, system=system))
         )
-        self._tell(self._sender.kick())
+        self._kick()
         return view
 
     async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]:

@@ -61,19 +61,19 @@ class FarmDesk(ManagerCore):
         change = FarmChange(
             phones=tuple(effects.phones), cancels=tuple(effects.cancels), checks=tuple(effects.checks)
         )  # fmt: skip
-        self._tell(self._router.changed(change))
+        self._news(change)
         done = set(effects.done)
         return [phone for phone in await self.list_phones() if phone["phone_id"] in done]
 
     async def put_account(self, command: AccountCommand) -> dict[str, Any]:
         row = await self._db.write(lambda tx: roster.put_account(tx, command))
-        self._tell(self._router.changed(FarmChange(accounts=(row,))))
+        self._news(FarmChange(accounts=(row,)))
         return await self.get_account(command.account_id)
 
     async def patch_account(self, patch: AccountPatch) -> dict[str, Any]:
         """Change what was given. Raises NotFound, ValidationFailed ``authorization_required``."""
         row = await self._db.write(lambda tx: accounts.patch_account(tx, patch))
-        self._tell(self._router.changed(FarmChange(accounts=(row,))))
+        self._news(FarmChange(accounts=(row,)))
         return await self.get_account(patch.account_id)
 
     async def get_account(self, account_id: str) -> dict[str, Any]:

@@ -56,8 +56,8 @@ class ProcessDesk(ManagerCore):
     async def _accept(self, planned: Sequence[accept.Planned]) -> list[SubmitOutcome]:
         outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, planned, self._new_id))
         if waiting:
-            self._tell(self._router.changed(FarmChange(waiting=tuple(waiting))))
-            self._tell(self._sender.kick())
+            self._news(FarmChange(waiting=tuple(waiting)))
+            self._kick()
         return outcomes
 
     async def _resolve(self, fresh: Sequence[Submission]) -> list[Sequence[ResolvedItem] | RequestError]:
@@ -157,9 +157,9 @@ class ProcessDesk(ManagerCore):
     async def _cancel(self, command: CancelCommand) -> CancelAnswer:
         answer, effects = await self._db.write(lambda tx: cancel.cancel(tx, command, self._new_id))
         if effects.orders or effects.gone:
-            self._tell(self._router.changed(FarmChange(gone=tuple(effects.gone), cancels=tuple(effects.orders))))
+            self._news(FarmChange(gone=tuple(effects.gone), cancels=tuple(effects.orders)))
         if effects.callbacks:
-            self._tell(self._sender.kick())
+            self._kick()
         return answer
 
 

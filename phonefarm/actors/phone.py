@@ -91,6 +91,8 @@ class PhoneActor:
         self._device: Device | None = None
         self._current: _Current | None = None
         self._said = PhoneState.OFFLINE
+        self._words = 0
+        self._saying = asyncio.Lock()
         self._trust = Trust(patience=config.patience)
         self._unfit = False
         self._recheck = False
@@ -235,7 +237,11 @@ class PhoneActor:
         await self._say(PhoneState.AVAILABLE if why is None else PhoneState.CHECKING, why, facts)
 
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
+        """Tell the manager, one word at a time, so that the last one is the one that stays: a word that has not come
+        through is dropped for a newer one."""
         self._said = state
+        self._words += 1
+        word = self._words
         report = PhoneReport(
             phone_id=self._config.phone_id,
             host=self._config.host,
@@ -245,7 +251,8 @@ class PhoneActor:
             groups=self._config.groups,
             facts=facts,
         )
-        await self._insist(lambda: self._manager.report_phones([report]))
+        async with self._saying:
+            await self._insist(lambda: self._manager.report_phones([report]), lambda: word == self._words)
 
     # -- work --
 
@@ -344,10 +351,12 @@ class PhoneActor:
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a call that is safe to repeat until it is answered."""
+    async def _insist(
+        self, call: Callable[[], Awaitable[None]], still_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Repeat a call that is safe to repeat until it is answered, or not wanted any more."""
         pause = _FIRST_PAUSE
-        while True:
+        while still_wanted():
             try:
                 return await call()
             except PhoneFarmError as error:

@@ -130,7 +130,8 @@ class FarmChange:
     """News from the manager to the router, after commit.
 
     ``waiting``: items to place now or later. ``gone``: items that wait no more. ``freed``: phones whose item ended.
-    ``cancels``: (phone, item, attempt, order). ``checks``: phones to check again now.
+    ``cancels``: (phone, item, attempt, order). ``checks``: phones to check again now. ``missed``: other news did not
+    arrive, so start from a snapshot again.
     """
 
     waiting: tuple[WaitingItem, ...] = ()
@@ -140,6 +141,7 @@ class FarmChange:
     accounts: tuple[AccountRow, ...] = ()
     cancels: tuple[tuple[str, str, int, CancelOrder], ...] = ()
     checks: tuple[str, ...] = ()
+    missed: bool = False
 
 
 class RouterPort(Protocol):

@@ -44,7 +44,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         """Open the database, then keep rescuing until stopped."""
         await self._db.open(lambda tx: roster.begin_run(tx, self._config.run_id))
         log.info("process manager has epoch %d", self._db.epoch)
-        self._tell(self._sender.kick())
+        self._kick()
         self._background(self._repeat(self._config.rescue_seconds, self.rescue))
         self._background(self._repeat(PRUNE_SECONDS, self.prune))
 
@@ -74,7 +74,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         if busy or accounts:
             await self._tell_router(FarmChange(phones=tuple(busy)), accounts)
         if callbacks:
-            self._tell(self._sender.kick())
+            self._kick()
         return jobs
 
     # -- for hosts and phones --
@@ -101,7 +101,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         rows = await self._db.write(lambda tx: roster.report_phones(tx, reports))
         for row in rows:
             log.info("phone %s on %s is %s%s", row.phone_id, row.host, row.state, f": {row.why}" if row.why else "")
-        self._tell(self._router.changed(FarmChange(phones=tuple(rows))))
+        self._news(FarmChange(phones=tuple(rows)))
 
     async def phone_started(self, phone_id: str, incarnation: str, running: Sequence[tuple[str, int]]) -> None:
         """A phone's actor is new: what it does not run was interrupted."""
@@ -125,9 +125,9 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         effects = await self._db.write(lambda tx: rescue.expire_leases(tx, self._new_id))
         gone, callbacks = await self._db.write(lambda tx: rescue.expire_items(tx, self._new_id))
         if gone:
-            self._tell(self._router.changed(FarmChange(gone=tuple(gone))))
+            self._news(FarmChange(gone=tuple(gone)))
         if callbacks:
-            self._tell(self._sender.kick())
+            self._kick()
         await self._follow(effects)
 
     async def prune(self) -> int:

@@ -159,6 +159,7 @@ class Router:
         if self._missed is not None:
             self._missed.append(change)
         self._apply(change)
+        self._reload = self._reload or change.missed
         for phone_id, item_id, attempt, order in change.cancels:
             self._background(self._cancel(phone_id, item_id, attempt, order))
         for phone_id in change.checks:
@@ -207,14 +208,13 @@ class Router:
             await self._rest()
 
     async def _once(self) -> None:
+        self._wake.clear()
         if self._reload:
-            self._missed = []
+            self._reload, self._missed = False, []
             self._load(await self._manager.snapshot())
-            self._reload = False
             missed, self._missed = self._missed, None
             for change in missed:
                 self._apply(change)
-        self._wake.clear()
         while wishes := self._place():
             await self._grant(wishes)
 
@@ -241,6 +241,7 @@ class Router:
             busy_phones={r.phone_id for r in self._running.values()},
             busy_accounts={r.account_id for r in self._running.values() if r.account_id is not None},
             spent_accounts={a.account_id for a in self._accounts.values() if a.spent_day == today},
+            timed_out_accounts={a.account_id for a in self._accounts.values() if a.timed_out_day == today},
             rested=self._rested,
         )
 

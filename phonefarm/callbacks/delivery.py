@@ -149,8 +149,9 @@ def judge_answer(due: DueCallback, got: Answer | str, *, jitter: float) -> Deliv
     status = answer.status or None
     if status is not None and 200 <= status < 300:
         return Delivery(
-            event_id=due.event_id, process_id=due.process_id, state=CallbackState.DELIVERED, http_status=status
-        )
+            event_id=due.event_id, process_id=due.process_id, state=CallbackState.DELIVERED, attempts=due.attempts,
+            http_status=status,
+        )  # fmt: skip
     gone = status == 410
     pause = None if gone else retry_in(due.attempts, jitter)
     if status in (429, 503) and answer.retry_after is not None:
@@ -159,6 +160,7 @@ def judge_answer(due: DueCallback, got: Answer | str, *, jitter: float) -> Deliv
         event_id=due.event_id,
         process_id=due.process_id,
         state=CallbackState.DEAD if pause is None else CallbackState.PENDING,
+        attempts=due.attempts,
         http_status=status,
         error=error,
         retry_in=pause,

@@ -1,5 +1,5 @@
 """The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones | phone | queue |
-capabilities | replay | keys | profile``.
+capabilities | replay | keys | profile | backup | restore``.
 
 Theory of operation
 -------------------
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import typer
 
-from phonefarm.cli import commands, demo, operating, profiles, up
+from phonefarm.cli import backup, commands, demo, operating, profiles, up
 from phonefarm.cli.terminal import Terminal
 from phonefarm.errors import PhoneFarmError
 
@@ -32,6 +32,7 @@ demo.register(app)
 commands.register(app)
 operating.register(app)
 profiles.register(app)
+backup.register(app)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ in order and one that was killed take the same way.
    processes are looked up first (``kin``), then its head is asked to end, then what is left is ended one by one.
 2. The adb servers, by their pidfiles. After Ray, since a host's actor would start its server again.
 3. The virtual phones. 4. The temporary directory, whose logs are kept
-as ``logs/ray`` until the next end. 5. farm.json says "stopped" and keeps only the ports.
+as ``logs/ray`` until the next end. 5. farm.json says "stopped" and keeps only the ports and the database's URL.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def end_farm(state: StateDir) -> None:
         raise NotEnded(f"these processes could not be ended: {', '.join(str(mark.pid) for mark in left)}")
     if not away:
         raise NotEnded(f"the actors on the Ray cluster {farm.address} could not be taken away; see {state.logs}")
-    state.write(FarmFile(state=STOPPED, version=farm.version, ports=farm.ports))
+    state.write(FarmFile(state=STOPPED, version=farm.version, ports=farm.ports, db=farm.db))
 
 
 def _end_ray(farm: FarmFile) -> list[Mark]:

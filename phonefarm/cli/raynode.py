@@ -75,6 +75,8 @@ _SETTLED = {
     # On a busy machine the ingress takes longer than Serve's 5 s, and would be killed while it starts.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+    # Three looks without an answer make an ingress dead; every 10 s would leave callers alone for half a minute.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
 }
 

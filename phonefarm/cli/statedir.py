@@ -37,7 +37,7 @@ class FarmFile:
     """What farm.json says. ``cookie``: the text by which the farm's processes are told from all others.
 
     ``ports``: by use, kept over restarts so that they stay the same where they can. ``hosts``: names of the
-    farm's hosts. ``address``: of a Ray cluster that is not ours.
+    farm's hosts. ``address``: of a Ray cluster that is not ours. ``db``: the URL of its database, kept after its end.
     """
 
     state: str = STOPPED
@@ -53,6 +53,7 @@ class FarmFile:
     temp_dir: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
+    db: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -133,6 +133,7 @@ class Supervisor:
             ingress="that of your Ray cluster",
             hosts=tuple(host.name for host in settings.hosts),
             ports=chosen,
+            db=settings.db_url,
         )
         if options.address is None:
             farm = self._prepare_ray(farm, settings, rng, taken)

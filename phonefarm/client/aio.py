@@ -238,11 +238,11 @@ class AsyncFarm:
                 ) as response:
                     if response.status_code == 204:
                         return
-                    if response.status_code in wire.AWAY:
+                    if response.status_code >= 400:
+                        await response.aread()
+                    if wire.away(response):
                         pause = wire.pause_of(response)
                     else:
-                        if response.status_code >= 400:
-                            await response.aread()
                         wire.check(response)
                         async for data in response.aiter_bytes():
                             for event in frames.feed_all(lines.feed(data)):
@@ -274,7 +274,7 @@ class AsyncFarm:
                 if not call.repeatable or waited >= _reconnect_patience(error, patience):
                     raise wire.unreachable(self.url, error) from error
             else:
-                if not call.repeatable or response.status_code not in wire.AWAY or waited >= patience:
+                if not call.repeatable or not wire.away(response) or waited >= patience:
                     value: T = wire.parsed(call, wire.answer_of(response, self.url), self.url)
                     return value
                 pause = wire.pause_of(response)

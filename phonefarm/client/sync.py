@@ -232,11 +232,11 @@ class Farm:
                 with self._http.stream("GET", path, headers=headers, timeout=self._timeout + POLL_SECONDS) as response:
                     if response.status_code == 204:
                         return
-                    if response.status_code in wire.AWAY:
+                    if response.status_code >= 400:
+                        response.read()
+                    if wire.away(response):
                         pause = wire.pause_of(response)
                     else:
-                        if response.status_code >= 400:
-                            response.read()
                         wire.check(response)
                         for data in response.iter_bytes():
                             yield from frames.feed_all(lines.feed(data))
@@ -267,7 +267,7 @@ class Farm:
                 if not call.repeatable or waited >= _reconnect_patience(error, patience):
                     raise wire.unreachable(self.url, error) from error
             else:
-                if not call.repeatable or response.status_code not in wire.AWAY or waited >= patience:
+                if not call.repeatable or not wire.away(response) or waited >= patience:
                     value: T = wire.parsed(call, wire.answer_of(response, self.url), self.url)
                     return value
                 pause = wire.pause_of(response)

@@ -18,7 +18,9 @@ from phonefarm.client.values import Event
 #: Seconds to wait when a farm that is away does not say how long.
 PAUSE_SECONDS = 0.5
 #: Statuses that say: not now.
-AWAY = frozenset({429, 503})
+_AWAY = frozenset({429, 503})
+#: In the plain text of an ingress that has not heard yet, or no longer, that there is a farm behind it.
+_NO_ROUTE = "/-/routes"
 _LONGEST_PAUSE = 30.0
 _MOST_LINE = 4 * 1024 * 1024
 
@@ -44,6 +46,19 @@ def authorization(key: str) -> dict[str, str]:
     if not key or not all("!" <= letter <= "~" for letter in key):
         raise Unsendable("the key is empty, or has spaces or letters that no key has")
     return {"Authorization": f"Bearer {key}"}
+
+
+def away(response: httpx.Response) -> bool:
+    """Whether the farm says: not now; or its ingress does, for a farm that is just being started again.
+
+    An ingress speaks for itself in plain text: 404 while it knows no routes, or 5xx. Its body must have been read.
+    """
+    if response.status_code in _AWAY:
+        return True
+    kind = response.headers.get("content-type", "")
+    if response.status_code < 400 or "json" in kind:
+        return False
+    return response.status_code >= 500 or (response.status_code == 404 and _NO_ROUTE in response.text)
 
 
 def pause_of(response: httpx.Response) -> float:

@@ -21,14 +21,21 @@ from phonefarm.models.states import PhoneState, WaitingReason
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Farm:
     """What placement knows. ``busy_phones`` and ``busy_accounts`` have an item now; ``rested`` is a sequence
-    number of each phone's last use (absent: never used). ``spent_accounts`` are at their daily limit."""
+    number of each phone's last use (absent: never used). ``spent_accounts`` are at a daily limit, of those
+    ``timed_out_accounts`` at that of minutes: a session that has begun, and is counted, may go on in the others."""
 
     phones: Mapping[str, PhoneRow]
     accounts: Mapping[str, AccountRow] = field(default_factory=dict)
     busy_phones: frozenset[str] | set[str] = frozenset()
     busy_accounts: frozenset[str] | set[str] = frozenset()
     spent_accounts: frozenset[str] | set[str] = frozenset()
+    timed_out_accounts: frozenset[str] | set[str] = frozenset()
     rested: Mapping[str, int] = field(default_factory=dict)
+
+    def is_spent(self, account_id: str, item: WaitingItem) -> bool:
+        """Whether the account's day is over for an item. A retry with an account of its own goes on with a session."""
+        begun = item.attempt > 0 and item.account_id is not None
+        return account_id in (self.timed_out_accounts if begun else self.spent_accounts)
 
 
 #: A waiting item rises by one level of priority for each so many seconds it could have run.
@@ -67,11 +74,11 @@ def place(waiting: Iterable[WaitingItem], farm: Farm, now: int, *, limit: int | 
 
 
 def _assign(items: Iterable[WaitingItem], free: _FreePhones, accounts: _FreeAccounts) -> Iterator[Assignment]:
-    hopeless: set[tuple[str | None, ...]] = set()  # wishes nothing was left for; nothing comes back in one pass
+    hopeless: set[tuple[object, ...]] = set()  # wishes nothing was left for; nothing comes back in one pass
     for item in items:
         if not free:
             return
-        wish = (item.phone_id, item.phone_group, item.account_id, item.account_group)
+        wish = (item.phone_id, item.phone_group, item.account_id, item.account_group, item.attempt > 0)
         if wish in hopeless:
             continue
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
@@ -85,14 +92,14 @@ def _assign(items: Iterable[WaitingItem], free: _FreePhones, accounts: _FreeAcco
 
 
 def _by_phone(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> tuple[str, str | None] | None:
-    if item.account_id is not None and not accounts.is_free(item.account_id):
+    if item.account_id is not None and not accounts.is_free(item.account_id, item):
         return None
     phone_id = free.pick(item.phone_id, item.phone_group, avoid=item.last_phone)
     return None if phone_id is None else (phone_id, item.account_id)
 
 
 def _by_account_group(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> tuple[str, str | None] | None:
-    for account in accounts.in_group(item.account_group or "", free):
+    for account in accounts.in_group(item, free):
         if item.account_id not in (None, account.account_id) or account.phone_id is None:
             continue
         if item.phone_id in (None, account.phone_id) and free.pick(account.phone_id, item.phone_group):
@@ -149,18 +156,18 @@ class _FreeAccounts:
         self._taken: set[str] = set()
         self._groups: dict[str, deque[AccountRow]] | None = None
 
-    def is_free(self, account_id: str) -> bool:
-        blocked = account_id in self._farm.busy_accounts or account_id in self._farm.spent_accounts
+    def is_free(self, account_id: str, item: WaitingItem) -> bool:
+        blocked = account_id in self._farm.busy_accounts or self._farm.is_spent(account_id, item)
         return _usable(self._farm.accounts.get(account_id)) and not blocked and account_id not in self._taken
 
-    def in_group(self, group: str, phones: _FreePhones) -> Iterator[AccountRow]:
-        """The free accounts of a group whose phones are free."""
+    def in_group(self, item: WaitingItem, phones: _FreePhones) -> Iterator[AccountRow]:
+        """The free accounts of the item's group whose phones are free."""
         if self._groups is None:
             self._groups = self._by_group()
-        here = self._groups.get(group, deque())
+        here = self._groups.get(item.account_group or "", deque())
         for _ in range(len(here)):
             account = here.popleft()
-            if account.phone_id in phones and self.is_free(account.account_id):
+            if account.phone_id in phones and self.is_free(account.account_id, item):
                 here.append(account)
                 yield account
 
@@ -224,7 +231,7 @@ class Reasons:
             wanted = [a.account_id for a in self._in_group(item.account_group) if _usable(a)]
         else:
             return None
-        rested = [a for a in wanted if a not in self._farm.spent_accounts]
+        rested = [a for a in wanted if not self._farm.is_spent(a, item)]
         if wanted and not rested:
             return WaitingReason.ACCOUNT_DAILY_LIMIT
         free = [a for a in rested if a not in self._farm.busy_accounts and _usable(self._farm.accounts.get(a))]

@@ -12,6 +12,7 @@ Before anything is sent the stop signal is asked, by the driver's guard, so that
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -35,6 +36,8 @@ TRIES = 4
 COMMAND_SECONDS = 20.0
 RETRY_SECONDS = 0.5
 
+#: What uiautomator says of a dump that it made. Android spells it like this.
+_DUMPED = re.compile(rb"^UI hier\w+ dumped to: .*\n", re.MULTILINE)
 #: Key presses a command may carry.
 _KEYS = 50
 
@@ -100,10 +103,14 @@ class Handset:
         return png
 
     def raw_dump(self) -> bytes:
-        """What the phone gives for its screen now, not read. Raises CommandFailed, OutputTruncated above the cap."""
-        return self._shell.exec_out_all(
+        """What the phone gives for its screen now, not read; uiautomator's failure if there is nothing else.
+
+        Raises CommandFailed, OutputTruncated above the cap.
+        """
+        said = self._shell.exec_out_all(
             DUMP, timeout=self._seconds(), joiner=";", max_output=2 * screens.MAX_BYTES, guard=self._stop.check
         )
+        return _DUMPED.sub(b"", said, count=1)
 
     def _dump(self, before: Sequence[Argv]) -> Screen:
         lines = [*before, *DUMP]

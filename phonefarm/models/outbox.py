@@ -30,11 +30,13 @@ class Delivery:
 
     ``state`` PENDING means try again after ``retry_in`` seconds; ``gone`` (410) kills the later events of
     the process too. ``http_status`` None when no answer came; ``error`` is a name, never the answer's body.
+    ``attempts`` were made before this one, so that one that is reported twice counts once.
     """
 
     event_id: str
     process_id: str
     state: CallbackState
+    attempts: int = 0
     http_status: int | None = None
     error: str | None = None
     retry_in: float | None = None

@@ -100,7 +100,8 @@ class DailyLimits:
 class AccountRow:
     """An account as the router sees it. Inactive unless somebody authorised its use.
 
-    ``spent_day``: the UTC day (days since the epoch) on which a daily limit was reached, None if on no known day.
+    ``spent_day``: the UTC day (days since the epoch) on which a daily limit was reached, None if on no known day;
+    ``timed_out_day``: on which it was that of minutes, so that not even a session that has begun may go on.
     """
 
     account_id: str
@@ -110,3 +111,4 @@ class AccountRow:
     limits: DailyLimits = field(default_factory=DailyLimits)
     authorization: Mapping[str, str] | None = None
     spent_day: int | None = None
+    timed_out_day: int | None = None

@@ -74,7 +74,8 @@ def of_error(error: PhoneFarmError) -> Response:
         return _refused(error)
     if isinstance(error, Unavailable | StaleWriter):
         code = error.code if isinstance(error, Unavailable) else Unavailable.code
-        detail = f"{code}: {Unavailable.next_step}"
+        step = error.next_step if isinstance(error, Unavailable) else Unavailable.next_step
+        detail = f"{code}: {step}"
         return problem(503, code, detail=detail, headers={"Retry-After": str(RETRY_AFTER)})
     log.error("request failed: %s", error.message, exc_info=error)
     return internal_error()

@@ -74,7 +74,7 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
     if row is None:
         return False
     if wish.account_id is not None and (row.attempt == 1 or row.account_id is None):
-        # a retry goes on with its session, unless a group may have given it another account
+        # else it goes on with a session (``_begun``)
         add_usage(tx, wish.account_id, sessions=1)
     ledger.event(
         row.process_id,
@@ -90,7 +90,7 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
 def _is_free(tx: Tx, wish: Assignment) -> bool:
     """No running item on the phone or the account, the phone is available and not draining, the account has some of
     its day left."""
-    if wish.account_id is not None and is_spent(tx, wish.account_id):
+    if wish.account_id is not None and is_spent(tx, wish.account_id, begun=_begun(tx, wish.item_id)):
         return False
     taken = items.c.running_phone == wish.phone_id
     if wish.account_id is not None:
@@ -99,6 +99,13 @@ def _is_free(tx: Tx, wish: Assignment) -> bool:
         return False
     fit = (phones.c.id == wish.phone_id, phones.c.state == PhoneState.AVAILABLE.value, phones.c.wanted_state.is_(None))
     return tx.rows(sa.select(phones.c.id).where(*fit)).first() is not None
+
+
+def _begun(tx: Tx, item_id: str) -> bool:
+    """Whether a grant goes on with a session that was counted: a retry, unless a group may have given it another
+    account."""
+    query = sa.select(items.c.id).where(items.c.id == item_id, items.c.attempt > 0, items.c.account_id.is_not(None))
+    return tx.rows(query).first() is not None
 
 
 def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.LeaseTerms) -> list[Job]:

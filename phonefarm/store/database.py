@@ -1,7 +1,8 @@
 """The manager's database, opened when it can be.
 
 A constructor must not fail (Ray would bury the actor for good), so the database is opened here, again and
-again with back-off, while callers get ``StorageUnavailable`` with the reason.
+again with back-off, while callers get ``StorageUnavailable`` (or the kind of it that says why). A database that
+must not be used is no reason to end either: a farm that stays up says what to do, one that crashes in a loop does not.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
-from phonefarm.errors import ConfigError, StorageRefused, StorageUnavailable
+from phonefarm.errors import ConfigError, PhoneFarmError, StorageUnavailable
 from phonefarm.models.clock import Clock
-from phonefarm.store.engine import Engines, check_integrity, open_engines, storage_errors
+from phonefarm.store import witness
+from phonefarm.store.engine import Engines, check_integrity, open_engines, sqlite_path, storage_errors
 from phonefarm.store.migrate import upgrade
-from phonefarm.store.writer import Change, Writer
+from phonefarm.store.writer import AtCommit, Change, Writer
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -36,14 +38,16 @@ class Database:
         on_stale: Callable[[], None],
         clock: Clock | None = None,
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._url = url
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._at_commit = at_commit
         self._clock = clock
         self._engines: Engines | None = None
         self._writer: Writer | None = None
-        self._problem = "the database is being opened"
+        self._problem = StorageUnavailable("the database is being opened")
         self.opened = asyncio.Event()
 
     async def open(self, first: Change[None]) -> None:
@@ -52,9 +56,8 @@ class Database:
         while True:
             try:
                 await asyncio.to_thread(self._open, first)
-            except (StorageUnavailable, StorageRefused, ConfigError) as error:
-                self._problem = error.message
-                log.error("database not usable: %s; next step: %s", error.message, error.next_step)
+            except Exception as error:
+                self._problem = _problem(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
             else:
@@ -62,17 +65,30 @@ class Database:
                 return
 
     def _open(self, first: Change[None]) -> None:
+        path = sqlite_path(self._url)
+        with storage_errors():
+            if path is not None:
+                witness.check(path)
         engines = open_engines(self._url)
+        writer = self._new_writer(engines)
         try:
             check_integrity(engines)
             upgrade(engines)
-            writer = Writer(engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit)
             writer.start()
+            with storage_errors():
+                if path is not None:
+                    witness.write(path, writer.epoch)
             writer.submit(first).result()
         except BaseException:
+            writer.stop()
             engines.dispose()
             raise
         self._engines, self._writer = engines, writer
+
+    def _new_writer(self, engines: Engines) -> Writer:
+        return Writer(
+            engines, clock=self._clock, on_stale=self._on_stale, on_commit=self._on_commit, at_commit=self._at_commit
+        )
 
     def close(self) -> None:
         """Commit what is queued, then let go of the files."""
@@ -93,17 +109,29 @@ class Database:
     async def write(self, change: Change[T]) -> T:
         """The value of ``change`` after its commit. Raises StorageUnavailable."""
         if self._writer is None:
-            raise StorageUnavailable(self._problem)
+            raise type(self._problem)(self._problem.message)
         return await self._writer.run(change)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """The value of ``query`` over a read-only connection. Raises StorageUnavailable."""
         engines = self._engines
         if engines is None or self._writer is None:
-            raise StorageUnavailable(self._problem)
+            raise type(self._problem)(self._problem.message)
         return await asyncio.to_thread(self._query, engines, query)
 
     @staticmethod
     def _query(engines: Engines, query: Callable[[Connection], T]) -> T:
         with storage_errors(), engines.reader.connect() as connection:
             return query(connection)
+
+
+def _problem(error: Exception) -> StorageUnavailable:
+    """What callers are told while the database cannot be opened; the log has all of it."""
+    if isinstance(error, PhoneFarmError):
+        log.error("database not usable: %s; next step: %s", error.message, error.next_step)
+    else:
+        log.error("database not usable", exc_info=error)
+    if isinstance(error, StorageUnavailable):
+        return error
+    why = error.message if isinstance(error, ConfigError) else type(error).__name__
+    return StorageUnavailable(f"the database cannot be opened: {why}")

@@ -53,7 +53,8 @@ def due(tx: Tx, limit: int) -> tuple[list[DueCallback], float | None]:
 
 
 def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> None:
-    """Write what came of deliveries. One already settled is left as it is."""
+    """Write what came of deliveries. One already settled is left as it is, and an attempt counts once, however often
+    it is reported."""
     ledger = Ledger(tx, new_id)
     for delivery in deliveries:
         _settle(tx, delivery, ledger)
@@ -83,13 +84,13 @@ def _found(tx: Tx, event_id: str, system: str | None) -> Row:
 def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:
     values = {
         "state": delivery.state.value,
-        "attempts": outbox.c.attempts + 1,
+        "attempts": delivery.attempts + 1,
         "http_status": delivery.http_status,
         "error": delivery.error,
         "delivered_at": tx.now if delivery.state is CallbackState.DELIVERED else None,
         "due_at": tx.now + round((delivery.retry_in or 0.0) * 1000),
     }
-    here = (outbox.c.id == delivery.event_id, outbox.c.state == _PENDING)
+    here = (outbox.c.id == delivery.event_id, outbox.c.state == _PENDING, outbox.c.attempts == delivery.attempts)
     if tx.rows(sa.update(outbox).where(*here).values(**values)).rowcount == 0:
         return
     if delivery.gone:

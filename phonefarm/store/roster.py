@@ -187,7 +187,8 @@ def account_rows(tx: Tx, account_ids: Sequence[str] | None = None) -> list[Accou
 def _account_row(row: Row, today: int) -> AccountRow:
     stored = row["daily_limits"] or {}
     limits = DailyLimits(sessions=stored.get("sessions"), minutes=stored.get("minutes"))
-    spent = _reached(limits, row["sessions"] or 0, row["seconds"] or 0.0)
+    too_long = limits.minutes is not None and (row["seconds"] or 0.0) >= limits.minutes * 60
+    too_many = limits.sessions is not None and (row["sessions"] or 0) >= limits.sessions
     return AccountRow(
         account_id=row["id"],
         phone_id=row["phone_id"],
@@ -195,20 +196,16 @@ def _account_row(row: Row, today: int) -> AccountRow:
         active=bool(row["active"]),
         limits=limits,
         authorization=row["authorization"],
-        spent_day=today if spent else None,
+        spent_day=today if too_many or too_long else None,
+        timed_out_day=today if too_long else None,
     )
 
 
-def _reached(limits: DailyLimits, sessions: int, seconds: float) -> bool:
-    too_many = limits.sessions is not None and sessions >= limits.sessions
-    too_long = limits.minutes is not None and seconds >= limits.minutes * 60
-    return too_many or too_long
-
-
-def is_spent(tx: Tx, account_id: str) -> bool:
-    """Whether the account has reached a daily limit today (UTC, database time)."""
+def is_spent(tx: Tx, account_id: str, *, begun: bool = False) -> bool:
+    """Whether the account has reached a daily limit today (UTC, database time). ``begun``: for a session that is
+    already counted, which only the limit of minutes can stop."""
     rows = account_rows(tx, [account_id])
-    return bool(rows) and rows[0].spent_day is not None
+    return bool(rows) and (rows[0].timed_out_day if begun else rows[0].spent_day) is not None
 
 
 def add_usage(tx: Tx, account_id: str, *, sessions: int = 0, seconds: float = 0.0) -> None:

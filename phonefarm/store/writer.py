@@ -13,18 +13,18 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
-from phonefarm.store import tables
+from phonefarm.store import epoch
 from phonefarm.store.engine import Engines, storage_errors
 from phonefarm.store.steps import Steps
 
@@ -33,6 +33,10 @@ T = TypeVar("T")
 #: At most this many changes share a transaction, to bound how long one of them waits.
 MAX_BATCH = 1024
 
+
+#: A seam for tests, which end the process there; nothing else uses it. Called in the writer's thread with the number of
+#: the commit, from 1, before it is issued, and again after it returned and before any caller hears of it.
+AtCommit = Callable[[int, Literal["before", "after"]], None]
 
 #: A row by column name.
 Row = dict[str, Any]
@@ -84,12 +88,15 @@ class Writer:
         steps: Steps | None = None,
         on_stale: Callable[[], None],
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
+        at_commit: AtCommit = lambda _number, _phase: None,
     ) -> None:
         self._engines = engines
         self._clock = clock
         self._steps = steps or (Steps() if clock is None else None)
         self._on_stale = on_stale
         self._on_commit = on_commit
+        self._at_commit = at_commit
+        self._number = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self.epoch = 0
@@ -97,8 +104,10 @@ class Writer:
 
     def start(self) -> int:
         """Take a new epoch, so that every older manager is stale, and begin. Returns the epoch."""
-        with storage_errors(), self._engines.writer.begin() as connection:
-            self.epoch = _take_epoch(connection)
+        self._number += 1
+        self._at_commit(self._number, "before")
+        self.epoch = epoch.take(self._engines.writer)
+        self._at_commit(self._number, "after")
         self._thread.start()
         return self.epoch
 
@@ -164,7 +173,7 @@ class Writer:
             waiting.done.set_result(value)
 
     def _transact(self, batch: list[_Waiting]) -> list[Any]:
-        with storage_errors(), self._engines.writer.begin() as connection:
+        with self._transaction() as connection:
             tx = Tx(connection=connection, now=self._fence(connection))
             if self._steps is not None:
                 self._steps.follow(connection, tx.now)
@@ -175,10 +184,18 @@ class Writer:
         self._on_commit(tx.touched)
         return values
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        self._number += 1
+        with storage_errors(), self._engines.writer.begin() as connection:
+            yield connection
+            self._at_commit(self._number, "before")
+        self._at_commit(self._number, "after")
+
     def _fence(self, connection: Connection) -> int:
-        epoch, now = read_epoch(connection)
-        if epoch != self.epoch:
-            raise StaleWriter(f"epoch {self.epoch} was replaced by {epoch}")
+        current, now = epoch.read(connection)
+        if current != self.epoch:
+            raise StaleWriter(f"epoch {self.epoch} was replaced by {current}")
         return self._clock() if self._clock is not None else now
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
@@ -186,21 +203,3 @@ class Writer:
             waiting.done.set_exception(error)
         if isinstance(error, StaleWriter):
             self._on_stale()
-
-
-def _take_epoch(connection: Connection) -> int:
-    bump = sa.update(tables.meta).where(tables.meta.c.name == "epoch").values(value=tables.meta.c.value + 1)
-    if connection.execute(bump).rowcount == 0:
-        connection.execute(sa.insert(tables.meta).values(name="epoch", value=1))
-    return read_epoch(connection)[0]
-
-
-def read_epoch(connection: Connection) -> tuple[int, int]:
-    """(epoch, database time in ms). On PostgreSQL the row is share-locked, so a successor waits for our commit."""
-    if connection.dialect.name == "sqlite":
-        epoch = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'epoch'").scalar_one()
-        return int(epoch), time.time_ns() // 1_000_000
-    row = connection.exec_driver_sql(
-        "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM meta WHERE name = 'epoch' FOR SHARE"
-    ).one()
-    return int(row[0]), int(row[1])

@@ -58,7 +58,7 @@ class Farm:
 
     def up(self, *arguments: str) -> None:
         """Start it, or start it again. ``arguments`` are those of ``phonefarm up``."""
-        done = phonefarm("up", "--detach", "--port", "0", "--state-dir", str(self.state_dir), *arguments)
+        done = phonefarm("up", "--detach", "--port", "0", "--state-dir", str(self.state_dir), *arguments, timeout=330)
         assert done.returncode == 0, done.stdout + done.stderr
         self.file = json.loads((self.state_dir / "farm.json").read_text())
         headers = {"Authorization": f"Bearer {KEY}"}

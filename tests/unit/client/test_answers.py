@@ -104,6 +104,38 @@ async def test_a_refusal_by_something_between_is_a_refusal(kind: str, body: byte
         await client.close()
 
 
+_FOUND = answer("200 OK", b'{"items": [], "next_cursor": null}', Content_Type="application/json")
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("404 Not Found", b"Path '/phones' not found. Ping http://.../-/routes for available routes."),
+        ("500 Internal Server Error", b"Internal Server Error"),
+        ("502 Bad Gateway", b"<html>502</html>"),
+    ],
+)
+async def test_an_ingress_that_speaks_for_itself_is_asked_again(kind: str, status: str, text: bytes) -> None:
+    """As Ray Serve's does while the farm behind it is being started again."""
+    async with answering(answer(status, text, Content_Type="text/plain"), _FOUND) as url:
+        client = Client(kind, url)
+        assert await client.call("phones") == []
+        assert client.slept == [wire.PAUSE_SECONDS]
+        await client.close()
+
+
+@KINDS
+async def test_a_server_error_of_the_farm_itself_is_told_at_once(kind: str) -> None:
+    problem = b'{"status": 500, "title": "Unexpected", "code": "internal_error"}'
+    async with answering(answer("500 Oops", problem, Content_Type="application/problem+json")) as url:
+        client = Client(kind, url)
+        with pytest.raises(Refused, match="internal_error"):
+            await client.call("phones")
+        assert client.slept == []
+        await client.close()
+
+
 @KINDS
 async def test_what_is_sent_elsewhere_is_no_artifact(kind: str) -> None:
     async with answering(answer("302 Found", b"moved", Location="/sign-in")) as url:

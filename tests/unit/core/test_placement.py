@@ -156,6 +156,15 @@ def test_an_account_is_used_once_at_a_time_and_not_beyond_its_day() -> None:
     assert pairs(items[0], on=farm(phone("A"), accounts={"x": account("x", active=False)})) == {}
 
 
+def test_a_retry_goes_on_with_its_session_on_an_account_that_has_had_its_sessions() -> None:
+    here = {"accounts": {"x": account("x", group="g", phone_id="A")}, "spent_accounts": {"x"}}
+    fresh, begun = item("1", account_id="x"), item("2", account_id="x", attempt=1)
+    assert pairs(fresh, begun, on=farm(phone("A"), **here)) == {"2": "A"}
+    assert pairs(begun, on=farm(phone("A"), **here, timed_out_accounts={"x"})) == {}
+    assert pairs(item("3", account_group="g", attempt=1), on=farm(phone("A"), **here)) == {}
+    assert why_waiting(begun, farm(phone("A"), **here), NOW)[0] is WaitingReason.PHONES_BUSY
+
+
 def test_an_account_group_takes_a_free_account_on_its_own_phone() -> None:
     accounts = {a.account_id: a for a in (account("x", group="g", phone_id="A"), account("y", group="g", phone_id="B"))}
     here = farm(phone("A", PhoneState.OFFLINE), phone("B"), accounts=accounts)

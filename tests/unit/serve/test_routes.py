@@ -212,7 +212,7 @@ READS = [
         (ActorUnavailable("manager at 10.1.2.3"), 503, "actor_unavailable"),
         (StorageUnavailable("disk full at /srv"), 503, "storage_unavailable"),
         (StaleWriter("epoch 3"), 503, "unavailable"),
-        (StorageRefused("schema at /srv"), 500, "internal_error"),
+        (StorageRefused("schema at /srv"), 503, "storage_refused"),
         (PhoneFarmError("manager failed: KeyError at /srv"), 500, "internal_error"),
         (ZeroDivisionError("division at /srv"), 500, "internal_error"),
     ],

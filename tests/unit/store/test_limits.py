@@ -38,6 +38,24 @@ def test_a_session_counts_when_it_is_first_claimed(db_url: str) -> None:
         assert here.grant(third, "A", "soup") is not None
 
 
+def test_the_last_session_of_a_day_goes_on_after_it_was_broken_off(db_url: str) -> None:
+    with desk(db_url) as here:
+        here.account("soup", daily_limits={"sessions": 1, "minutes": 10})
+        first, second = (here.submit(submission(), [ResolvedItem(account_id="soup")])[0] for _ in range(2))
+        for _ in range(2):
+            job = here.grant(first, "A", "soup")
+            assert job is not None, "it is the session that was counted"
+            assert here.grant(second, "B", "soup") is None
+            here.fail(job)
+            here.now += 10_000
+        assert here.grant(second, "A", "soup") is None
+        job = here.grant(first, "A", "soup")
+        assert job is not None
+        here.finish(job, 0, seconds=600.0)
+        assert spent(here)
+        assert here.run(lambda tx: roster.is_spent(tx, "soup", begun=True)), "minutes bound every session"
+
+
 def test_a_group_s_item_counts_for_every_account_it_is_given(db_url: str) -> None:
     with desk(db_url) as here:
         here.account("soup", phone_id="A", group="g", daily_limits={"sessions": 1})

@@ -1,0 +1,121 @@
+"""The border of the room: what is raised about the database becomes one of our errors, by the database's own code.
+
+Theory of operation
+-------------------
+Three kinds are told apart. Trouble *of the database* (its disk is full, it is read-only, held by another, away or
+damaged) is ``StorageUnavailable`` or one of its kinds: nothing was kept, the call may be made again. A *violated law*
+(``IntegrityError``) and a *value that cannot be stored* (``DataError``) belong to the change that caused them and pass
+as they are, so that the writer can run its neighbours without it.
+
+SQLite is known by its primary result code, PostgreSQL by SQLSTATE; a server that refuses a connection sends none, so
+there its words decide.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from phonefarm.errors import StorageBusy, StorageFull, StorageReadOnly, StorageRefused, StorageUnavailable
+
+Kind = type[StorageUnavailable]
+
+_SQLITE: Mapping[int, Kind] = {
+    sqlite3.SQLITE_FULL: StorageFull,
+    sqlite3.SQLITE_READONLY: StorageReadOnly,
+    sqlite3.SQLITE_BUSY: StorageBusy,
+    sqlite3.SQLITE_LOCKED: StorageBusy,
+    sqlite3.SQLITE_CORRUPT: StorageRefused,
+    sqlite3.SQLITE_NOTADB: StorageRefused,
+}
+#: After these the connection may be of no more use though the cause is gone: the next change opens the file anew.
+_SQLITE_LOST = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_POSTGRESQL: Mapping[str, Kind] = {
+    "53100": StorageFull,  # disk_full
+    "25006": StorageReadOnly,  # read_only_sql_transaction
+    "53300": StorageBusy,  # too_many_connections
+    "55P03": StorageBusy,  # lock_not_available
+    "57014": StorageBusy,  # query_canceled, as by statement_timeout
+    "XX001": StorageRefused,  # data_corrupted
+    "XX002": StorageRefused,  # index_corrupted
+}
+_POSTGRESQL_WORDS: Mapping[str, Kind] = {
+    "too many clients": StorageBusy,
+    "connection slots are reserved": StorageBusy,
+    "too many connections": StorageBusy,
+}
+_OS: Mapping[int, Kind] = {
+    errno.ENOSPC: StorageFull,
+    errno.EDQUOT: StorageFull,
+    errno.EROFS: StorageReadOnly,
+    errno.EACCES: StorageReadOnly,
+    errno.EPERM: StorageReadOnly,
+}
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """The border. Raises StorageUnavailable or one of its kinds; IntegrityError and DataError pass."""
+    try:
+        yield
+    except (sa.exc.IntegrityError, sa.exc.DataError):
+        raise
+    except DBAPIError as error:
+        raise of_driver(error.orig) from error
+    except sqlite3.Error as error:
+        raise of_driver(error) from error
+    except sa.exc.TimeoutError as error:
+        raise StorageBusy("database: every connection is in use") from error
+    except CommandError as error:
+        raise StorageRefused(f"the database's schema cannot be read: {error}") from error
+    except OSError as error:
+        raise of_system(error) from error
+
+
+def of_driver(error: BaseException | None) -> StorageUnavailable:
+    """Our error for one of sqlite3 or psycopg."""
+    kind = _kind(error)
+    words = "the database is damaged" if kind is StorageRefused else "database"
+    return kind(f"{words}: {first_line(error)}")
+
+
+def of_system(error: OSError) -> StorageUnavailable:
+    """Our error for what the operating system says about the database's files."""
+    kind = _OS.get(error.errno or 0, StorageUnavailable)
+    return kind(f"database: {error.strerror or error}: {error.filename or ''}".removesuffix(": "))
+
+
+def loses_connection(error: BaseException) -> bool:
+    """Whether a SQLite connection should be opened anew after this."""
+    return isinstance(error, sqlite3.Error) and _sqlite_code(error) in _SQLITE_LOST
+
+
+def _kind(error: BaseException | None) -> Kind:
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE.get(_sqlite_code(error), StorageUnavailable)
+    state = getattr(error, "sqlstate", None)
+    if state is not None:
+        return _POSTGRESQL.get(state, StorageUnavailable)
+    said = str(error)
+    return next((kind for words, kind in _POSTGRESQL_WORDS.items() if words in said), StorageUnavailable)
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def first_line(error: BaseException | None) -> str:
+    """What an error says, in one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

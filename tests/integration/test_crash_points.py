@@ -1,0 +1,170 @@
+"""Nothing is lost, wherever the farm dies: killed at each numbered commit, before and after, and at each callback.
+
+A run of the scenario (``tests.chaos``) is killed by SIGKILL at one point; a second run on the same database recovers
+and ends everything; then the rules are checked from what client, database, phones and receiver wrote.
+A seeded sample of the points is tried, or with ``PHONEFARM_ALL_CRASH_POINTS=1`` each of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import reading
+from tests.chaos.checker import check
+from tests.chaos.client import PHONES, client_file, orders
+from tests.chaos.forkserver import Forge, forge
+from tests.chaos.phones import journal
+from tests.chaos.records import Delivery, Records
+from tests.chaos.scenario import NOWHERE, Point, counted
+from tests.chaos.sink import Sink, sink
+from tests.databases import Postgres, new_sqlite
+
+ALL = bool(os.environ.get("PHONEFARM_ALL_CRASH_POINTS"))
+SEED = int(os.environ.get("PHONEFARM_CRASH_SEED", "20261125"))
+#: Points tried of each kind, on each database, unless all are.
+SAMPLE = {"commit": 12, "send": 4}
+AT_ONCE = 2
+KILLED = -9
+
+pytestmark = pytest.mark.timeout(3_600 if ALL else 240)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of one point. ``wrong``: everything that was found, in words."""
+
+    point: Point
+    statuses: tuple[int, int]
+    passed: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Ground:
+    """Where runs are played. ``postgres`` None: on SQLite."""
+
+    def __init__(self, forge: Forge, sink: Sink, directory: Path, postgres: Postgres | None) -> None:
+        self._forge = forge
+        self._sink = sink
+        self._directory = directory
+        self._postgres = postgres
+        self._numbers = itertools.count(1)
+
+    def play(self, point: Point) -> Outcome:
+        """Kill a run there, recover, check."""
+        name = f"{'postgresql' if self._postgres else 'sqlite'}{next(self._numbers)}"
+        directory = self._directory / name
+        directory.mkdir()
+        url = self._postgres.new_database() if self._postgres is not None else new_sqlite(directory)
+        try:
+            outcome = self._twice(point, name, directory, url)
+        finally:
+            if self._postgres is not None:
+                self._postgres.drop(url)
+        if not outcome.wrong:
+            shutil.rmtree(directory)
+        return outcome
+
+    def _twice(self, point: Point, name: str, directory: Path, url: str) -> Outcome:
+        place = {
+            "db_url": url,
+            "directory": str(directory),
+            "callback_url": self._sink.url(name),
+            "began_ms": round(time.time() * 1000),
+        }
+        first = self._forge.run(**place, crash=(point.kind, point.number, point.phase))
+        passed = json.loads(counted(directory).read_text()) if first == 0 else {}
+        # the whole farm died, or only its actors: then it is the same start of the farm for the phones
+        second = self._forge.run(**place, run_id=1 + point.number % 2)
+        wrong = [] if (first, second) in ((KILLED, 0), (0, 0)) else [f"ended as {first}, {second}: {_last(directory)}"]
+        if second == 0:
+            records = written(url, directory, self._sink.of(name))
+            wrong += [*map(str, check(records)), *wrong_ends(records)]
+        return Outcome(point=point, statuses=(first, second), passed=passed, wrong=wrong)
+
+
+def written(url: str, directory: Path, deliveries: Sequence[Delivery]) -> Records:
+    """What client, phones and database have written of a run."""
+    return Records(
+        rows=reading.rows(url),
+        requests=reading.requests(client_file(directory)),
+        readings=reading.readings(client_file(directory)),
+        touches=[touch for phone in PHONES for touch in reading.touches(journal(directory, phone))],
+        deliveries=deliveries,
+    )
+
+
+def wrong_ends(records: Records) -> Iterator[str]:
+    """Each request ended in a way that it may end."""
+    states = {row["request_id"]: row["state"] for row in records.rows.processes}
+    for order in orders("", 0):
+        state = states.pop(order.name, None)
+        if state not in order.ends:
+            yield f"{order.name} ended as {state}"
+    yield from (f"{name} is there" for name in states)
+
+
+def _last(directory: Path) -> str:
+    died = directory / "died.txt"
+    return died.read_text()[-2_000:] if died.exists() else "without a word"
+
+
+@pytest.fixture(scope="module")
+def forged() -> Iterator[Forge]:
+    with forge(AT_ONCE) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sunk() -> Iterator[Sink]:
+    with sink() as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ground(request: pytest.FixtureRequest, forged: Forge, sunk: Sink, tmp_path: Path) -> Ground:
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    return Ground(forged, sunk, tmp_path, postgres)
+
+
+def points(passed: dict[str, int]) -> list[Point]:
+    """All of them, or the sample."""
+    chance = random.Random(SEED)
+    found: list[Point] = []
+    for kind, count in passed.items():
+        every = [Point(kind=kind, number=n, phase=phase) for n in range(1, count + 1) for phase in ("before", "after")]
+        found += every if ALL else chance.sample(every, SAMPLE[kind])
+    return found
+
+
+@pytest.mark.fault(6, 36)
+def test_nothing_is_lost_wherever_the_farm_dies(ground: Ground) -> None:
+    began = time.monotonic()
+    clean = ground.play(NOWHERE)
+    assert clean.wrong == []
+    assert clean.statuses == (0, 0)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        outcomes = list(threads.map(ground.play, points(clean.passed)))
+    _tell(outcomes, time.monotonic() - began)
+    wrong = {str(o.point): o.wrong for o in outcomes if o.wrong}
+    assert wrong == {}
+    killed = sum(o.statuses[0] == KILLED for o in outcomes)
+    assert killed >= 0.9 * len(outcomes), f"only {killed} of {len(outcomes)} points were reached"
+
+
+def _tell(outcomes: Sequence[Outcome], seconds: float) -> None:
+    kinds = Counter(o.point.kind for o in outcomes)
+    killed = sum(o.statuses[0] == KILLED for o in outcomes)
+    wrong = sum(bool(o.wrong) for o in outcomes)
+    print(f"\n{dict(kinds)} points in {seconds:.0f} s: {killed} killed, {wrong} with a violation")

@@ -1,0 +1,131 @@
+"""News that does not arrive is caught up with, and what arrives twice or late changes nothing; both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from phonefarm.actors.phone import PhoneActor, PhoneConfig
+from phonefarm.actors.ports import FarmChange, ManagerPort
+from phonefarm.core.leases import LeaseTerms
+from phonefarm.errors import ActorUnavailable
+from phonefarm.models.outbox import CallbackState, Delivery
+from phonefarm.models.phone import PhoneReport
+from phonefarm.models.process import CancelCommand
+from phonefarm.models.states import CancelStrategy, PhoneState
+from tests.farmtools import FakeDevice, FakeHandle, LocalFarm, NoHost, local_farm, submission
+
+pytestmark = pytest.mark.timeout(90)
+
+#: So long that no timer helps within the test's time.
+TERMS = LeaseTerms(seconds=3_600.0, delivery_seconds=3_600.0)
+
+
+def lose(farm: LocalFarm, monkeypatch: pytest.MonkeyPatch, times: int) -> list[FarmChange]:
+    """The next so many calls to the router do not arrive; those that were lost."""
+    lost: list[FarmChange] = []
+    arrives = farm.router.changed
+
+    async def changed(change: FarmChange) -> None:
+        if len(lost) < times:
+            lost.append(change)
+            raise ActorUnavailable("lost on the way there")
+        await arrives(change)
+
+    monkeypatch.setattr(farm.router, "changed", changed)
+    return lost
+
+
+async def test_a_request_the_router_never_heard_of_is_run(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.add_phone("P1")
+        await farm.until(lambda: "P1" in farm.router._phones)
+        lost = lose(farm, monkeypatch, 3)
+        order = submission()
+        await farm.manager.submit_many([order])
+        await farm.status_of(order.process_id, "completed")
+        assert len(lost) == 3
+        assert [bool(change.waiting) for change in lost[:1]] == [True]
+
+
+async def test_a_cancel_the_router_never_heard_of_stops_the_phone(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before the phone's next heartbeat, which would tell it too."""
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        phone = await farm.add_phone("P1")
+        phone.gate.clear()
+        order = submission()
+        await farm.manager.submit_many([order])
+        await asyncio.to_thread(phone.started.wait, 20)
+        await farm.status_of(order.process_id, "executing")
+        current = farm.phones["P1"]._current
+        assert current is not None
+        await farm.until(lambda: farm.manager._missed is None)
+        lose(farm, monkeypatch, 2)
+        command = CancelCommand(
+            process_id=order.process_id, reason="r", requested_by={"system": "tests"}, strategy=CancelStrategy.HARD
+        )
+        await farm.manager.cancel(command)
+        await farm.status_of(order.process_id, "cancelled")
+
+
+class Listener:
+    """A manager to whom the answer of one call is lost; ``heard`` is what it was told."""
+
+    def __init__(self, deaf_to: PhoneState) -> None:
+        self.heard: list[PhoneState] = []
+        self._deaf_to = deaf_to
+        self.refused = asyncio.Event()
+
+    async def phone_started(self, _phone_id: str, _incarnation: str, _running: Sequence[Any]) -> None:
+        return None
+
+    async def report_phones(self, reports: Sequence[PhoneReport]) -> None:
+        (report,) = reports
+        if report.state is self._deaf_to and not self.refused.is_set():
+            self.refused.set()
+            raise ActorUnavailable("lost on the way there")
+        self.heard.append(report.state)
+
+
+async def test_the_last_word_of_a_phone_is_the_one_that_stays() -> None:
+    """It is unplugged while it tries again to say that it is available."""
+    manager = Listener(PhoneState.AVAILABLE)
+    device = FakeDevice("P1", [])
+    phone = PhoneActor(
+        PhoneConfig(phone_id="P1", host="local"), manager=cast(ManagerPort, manager), host=NoHost(),
+        device=lambda _serial, _port: FakeHandle(device),
+    )  # fmt: skip
+    await phone.start()
+    await phone.attach("P1", 1)
+    await asyncio.wait_for(manager.refused.wait(), 20)
+    await phone.detach("unplugged")
+    async with phone._saying:
+        pass
+    assert manager.heard[-1] is PhoneState.OFFLINE
+    assert PhoneState.AVAILABLE not in manager.heard
+    await phone.stop()
+
+
+@pytest.mark.fault(15)
+async def test_an_attempt_to_deliver_that_is_reported_twice_counts_once(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.manager.submit_many([submission()])
+        for number in range(3):
+            ((due,), _) = await farm.manager.due_callbacks(10)
+            assert due.attempts == number
+            failed = Delivery(
+                event_id=due.event_id, process_id=due.process_id, state=CallbackState.PENDING,
+                attempts=due.attempts, error="http_500", retry_in=0.0,
+            )  # fmt: skip
+            for _ in range(3):
+                await farm.manager.callbacks_done([failed])
+        (view,) = (await farm.manager.list_callbacks())["items"]
+        assert view["attempts"] == 3
