@@ -55,6 +55,7 @@ def reader(path: Path, *, size: int) -> Engine:
     engine = sa.create_engine(
         f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true",
         poolclass=QueuePool,
+        hide_parameters=True,
         pool_size=size,
         hide_parameters=True,
         max_overflow=0,

@@ -30,6 +30,7 @@ from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store import epoch
 from phonefarm.store.engine import Engines, storage_errors
+from phonefarm.store.steps import Steps
 
 T = TypeVar("T")
 
@@ -79,15 +80,16 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the writing connection. ``clock`` overrides database time (tests). ``on_commit`` is called in the writer's
-    thread with the ids of the processes that a commit touched. ``on_doubt``: so too, after a commit that may have
-    happened."""
+    """Owns the writing connection. ``clock`` overrides database time (tests), whose steps are then not followed unless
+    ``steps`` is given too. ``on_commit`` is called in the writer's thread with the ids of the processes that a commit
+    touched. ``on_doubt``: so too, after a commit that may have happened."""
 
     def __init__(
         self,
         engines: Engines,
         *,
         clock: Clock | None = None,
+        steps: Steps | None = None,
         on_stale: Callable[[], None],
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
         on_doubt: Callable[[], None] = lambda: None,
@@ -95,6 +97,7 @@ class Writer:
     ) -> None:
         self._engines = engines
         self._clock = clock
+        self._steps = steps or (Steps() if clock is None else None)
         self._on_stale = on_stale
         self._on_commit = on_commit
         self._on_doubt = on_doubt
@@ -180,6 +183,8 @@ class Writer:
         try:
             with self._transaction() as connection:
                 tx = Tx(connection=connection, now=self._fence(connection))
+                if self._steps is not None:
+                    self._steps.follow(connection, tx.now)
                 values = [waiting.change(tx) for waiting in batch]
                 complete = True
         except StorageUnavailable:
@@ -187,6 +192,8 @@ class Writer:
                 self._on_doubt()
             raise
         self.commits += 1
+        if self._steps is not None:
+            self._steps.committed()
         self._on_commit(tx.touched)
         return values
 

@@ -178,6 +178,7 @@ def points(passed: dict[str, int]) -> list[Point]:
     return found
 
 
+@pytest.mark.fault(6, 36)
 def test_nothing_is_lost_wherever_the_farm_dies(ground: Ground) -> None:
     began = time.monotonic()
     clean = ground.play(NOWHERE)

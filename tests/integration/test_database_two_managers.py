@@ -93,6 +93,7 @@ def written(db_url: str) -> tuple[set[str], set[str]]:
     return keys, names - {"epoch", "run"}
 
 
+@pytest.mark.fault(7)
 def test_an_idle_older_manager_ends_by_itself_and_one_that_slept_writes_nothing(
     db_url: str, new_manager: Callable[[], Manager]
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_newer_manager_waits_for_the_transaction_of_an_older_one(
     assert written(db_url) == ({"next"}, {"begun-in-time"})
 
 
+@pytest.mark.fault(7)
 def test_a_manager_that_is_frozen_in_a_transaction_is_taken_over(
     db_url: str, new_manager: Callable[[], Manager]
 ) -> None:

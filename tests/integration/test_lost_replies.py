@@ -33,6 +33,7 @@ def sunk() -> Iterator[Sink]:
         yield found
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_with_a_call(
     db_url: str, tmp_path: Path, sunk: Sink, seed: int, monkeypatch: pytest.MonkeyPatch

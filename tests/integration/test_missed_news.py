@@ -114,6 +114,7 @@ async def test_the_last_word_of_a_phone_is_the_one_that_stays() -> None:
     await phone.stop()
 
 
+@pytest.mark.fault(15)
 async def test_an_attempt_to_deliver_that_is_reported_twice_counts_once(db_url: str, tmp_path: Path) -> None:
     async with local_farm(db_url, tmp_path) as farm:
         await farm.manager.submit_many([submission()])
