@@ -1,7 +1,7 @@
 """Engines: one writing connection, a few reading ones, for SQLite (the default) and PostgreSQL.
 
-There is exactly one read-write connection in the farm; readers cannot write. Errors go to logs, and a statement's values
-are prompts, typed texts and callback URLs, so no engine shows them (``hide_parameters``).
+There is exactly one read-write connection in the farm; readers cannot write. Errors go to logs, and the values of a
+statement are prompts, typed texts and callback URLs, so no engine shows them (``hide_parameters``).
 """
 
 from __future__ import annotations

@@ -57,7 +57,6 @@ def reader(url: URL, *, size: int, role: str) -> Engine:
         max_overflow=0,
         hide_parameters=True,
         pool_pre_ping=True,
-        hide_parameters=True,
         isolation_level="REPEATABLE READ",
         connect_args=_arguments(url, f"{role} reader"),
     )

@@ -57,7 +57,6 @@ def reader(path: Path, *, size: int) -> Engine:
         poolclass=QueuePool,
         hide_parameters=True,
         pool_size=size,
-        hide_parameters=True,
         max_overflow=0,
         connect_args={"check_same_thread": False},
     )

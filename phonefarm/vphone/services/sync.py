@@ -27,8 +27,8 @@ _STAT2 = struct.Struct("<IQQIIIIQqqq")
 class _RefusedError(Exception):
     """Answered with FAIL and this text. ``lost``: what follows in the stream means nothing, so it is closed.
 
-    After a refusal that leaves the stream in order the session goes on. Older adbd does that, newer ones hang up; a host
-    can live with both, and one that asks for several files on one stream needs the former.
+    After a refusal that leaves the stream in order the session goes on. Older adbd does that, newer ones hang up; a
+    host can live with both, and one that asks for several files on one stream needs the former.
     """
 
     def __init__(self, text: str, *, lost: bool = False) -> None:
