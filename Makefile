@@ -1,6 +1,6 @@
 # One verb, one command. Everything works on a fresh clone: each target sets up what it needs.
 #   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
-#   make test          all checks and all tests                                   (ARGS=... go to pytest)
+#   make test          all checks and all tests     (ARGS=... go to pytest; WORKERS=0: one test after the other)
 #   make chaos         ten minutes of storm on each database, then a judge    (ARGS="--seed 7 --minutes 3 --db sqlite")
 #   make check         formatting, lint, types, import rules
 #   make openapi       docs/openapi.json and docs/capabilities.md again from the program
@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
+WORKERS ?= 2
 
 .PHONY: setup demo test chaos check format openapi lock clean
 
@@ -31,7 +32,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 chaos: setup
 	$(BIN)/python -m tests.chaos.storm $(ARGS)

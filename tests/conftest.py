@@ -1,4 +1,8 @@
-"""Fixtures of every suite: the two databases. Loads the register of faults."""
+"""Fixtures of every suite: the two databases. Loads the register of faults, and deals tests out to workers.
+
+``make test`` runs two workers side by side. Whole farms take turns on one of them, for there is one farm a session, and
+two would be in the way of each other; the modules of everything else go to whichever is free, each in one piece.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,21 @@ import pytest
 from tests.databases import Postgres, new_sqlite, postgres_server
 
 pytest_plugins = ["tests.faultregister"]
+
+#: Suites that run whole farms, in the order in which they are run.
+FARMS = ("e2e", "hosts")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The farms first: they take longest. A group is what one worker runs in one piece."""
+    items.sort(key=lambda item: (*FARMS, _suite(item)).index(_suite(item)))
+    for item in items:
+        group = "farms" if _suite(item) in FARMS else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _suite(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="session")

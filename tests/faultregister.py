@@ -145,4 +145,4 @@ def worst(outcomes: list[str]) -> str:
 
 
 def _name(nodeid: str) -> str:
-    return nodeid.partition("[")[0].removeprefix("tests/")
+    return nodeid.partition("[")[0].partition("@")[0].removeprefix("tests/")
