@@ -18,9 +18,10 @@ import json
 import platform
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import yaml
 TESTS = Path(__file__).parent
 REGISTER = TESTS / "faults.yaml"
 NUMBERS = range(1, 41)
+Test = ast.FunctionDef | ast.AsyncFunctionDef
 #: How pages name a test: its file below ``tests/``, and its name.
 NAMED = re.compile(r"\b((?:\w+/)*test_\w+\.py)::(test_\w+)")
 _WORST_FIRST = ("failed", "skipped", "passed")
@@ -72,8 +74,13 @@ def named_in(text: str) -> set[str]:
     return {f"{file}::{test}" for file, test in NAMED.findall(text)}
 
 
-def _tests() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, list[int]]]:
-    """(name, the test, numbers of its whole module)."""
+@cache
+def _tests() -> Sequence[tuple[str, Test, list[int]]]:
+    """(name, the test, numbers of its whole module) of every test."""
+    return tuple(_read())
+
+
+def _read() -> Iterator[tuple[str, Test, list[int]]]:
     for path in sorted(TESTS.rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         everywhere = [number for node in tree.body for number in _of_module(node)]
