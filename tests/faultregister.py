@@ -17,10 +17,11 @@ import ast
 import json
 import platform
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import yaml
 TESTS = Path(__file__).parent
 REGISTER = TESTS / "faults.yaml"
 NUMBERS = range(1, 41)
+Test = ast.FunctionDef | ast.AsyncFunctionDef
 #: How pages name a test: its file below ``tests/``, and its name.
 NAMED = re.compile(r"\b((?:\w+/)*test_\w+\.py)::(test_\w+)")
 _WORST_FIRST = ("failed", "skipped", "passed")
@@ -72,8 +74,13 @@ def named_in(text: str) -> set[str]:
     return {f"{file}::{test}" for file, test in NAMED.findall(text)}
 
 
-def _tests() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, list[int]]]:
-    """(name, the test, numbers of its whole module)."""
+@cache
+def _tests() -> Sequence[tuple[str, Test, list[int]]]:
+    """(name, the test, numbers of its whole module) of every test."""
+    return tuple(_read())
+
+
+def _read() -> Iterator[tuple[str, Test, list[int]]]:
     for path in sorted(TESTS.rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         everywhere = [number for node in tree.body for number in _of_module(node)]
@@ -109,11 +116,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Reporter:
-    """Gathers the worst outcome of each marked test over its cases."""
+    """Gathers the worst outcome of each marked test over its cases; one whose cases did not all run is not finished."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._faults: dict[str, list[int]] = {}
+        self._cases: Counter[str] = Counter()
         self._outcomes: dict[str, list[str]] = defaultdict(list)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -121,6 +129,7 @@ class Reporter:
             numbers = sorted({number for mark in item.iter_markers("fault") for number in mark.args})
             if numbers:
                 self._faults[_name(item.nodeid)] = numbers
+                self._cases[_name(item.nodeid)] += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if _name(report.nodeid) in self._faults and (report.when == "call" or report.outcome != "passed"):
@@ -132,16 +141,21 @@ class Reporter:
     def as_json(self) -> dict[str, Any]:
         """``tests``: name to the faults it shows, its worst outcome and the number of its cases."""
         tests = {
-            name: {"faults": self._faults[name], "outcome": worst(seen), "cases": len(seen)}
+            name: {
+                "faults": self._faults[name],
+                "outcome": worst(seen, of=self._cases[name]),
+                "cases": self._cases[name],
+            }
             for name, seen in sorted(self._outcomes.items())
         }
         day = datetime.now(UTC).date().isoformat()
         return {"day": day, "python": platform.python_version(), "tests": tests}
 
 
-def worst(outcomes: list[str]) -> str:
-    """The worst of several outcomes of pytest."""
-    return min(outcomes, key=_WORST_FIRST.index)
+def worst(outcomes: list[str], *, of: int) -> str:
+    """The worst of several outcomes of pytest; ``of``: how many there should be."""
+    found = min(outcomes, key=_WORST_FIRST.index)
+    return found if found != "passed" or len(outcomes) >= of else "not finished"
 
 
 def _name(nodeid: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.faults import page
-from tests.faultregister import NUMBERS, TESTS, Reporter, all_tests, marks, named_in, register, worst
+from tests.faultregister import NUMBERS, TESTS, all_tests, marks, named_in, register, worst
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -64,9 +68,24 @@ def test_every_test_that_a_page_names_exists(name: str) -> None:
     assert not loose, f"{name}: write the file too: {loose}"
 
 
-def test_a_report_has_the_worst_outcome_of_a_test_s_cases(tmp_path: Path) -> None:
-    assert worst(["passed", "failed", "passed"]) == "failed"
-    assert worst(["passed", "skipped"]) == "skipped"
-    reporter = Reporter(tmp_path / "report.json")
-    reporter.pytest_sessionfinish()
-    assert (tmp_path / "report.json").exists()
+def test_a_report_has_the_worst_outcome_of_a_test_s_cases() -> None:
+    assert worst(["passed", "failed", "passed"], of=3) == "failed"
+    assert worst(["passed", "skipped"], of=2) == "skipped"
+    assert worst(["passed", "passed"], of=2) == "passed"
+    assert worst(["passed"], of=2) == "not finished"
+
+
+def test_a_run_writes_how_its_marked_tests_ended(tmp_path: Path) -> None:
+    """A run of its own, of two tests: one that shows a fault, one that shows none."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.faultregister"]\n')
+    marked = "@pytest.mark.fault(7)\n@pytest.mark.parametrize('n', [1, 2])\ndef test_marked(n): assert n < 2\n"
+    (tmp_path / "test_two.py").write_text(f"import pytest\n{marked}def test_other(): pass\n")
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={tmp_path}", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--fault-report", str(report)], cwd=TESTS.parent, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert json.loads(report.read_text())["tests"] == {
+        "test_two.py::test_marked": {"faults": [7], "outcome": "failed", "cases": 2}
+    }
