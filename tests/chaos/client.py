@@ -79,7 +79,7 @@ def orders(callback_url: str, began_ms: int) -> list[Order]:
         order("flaky", watching("flaky", max_attempts=4), "DONE"),
         order("doomed", watching("doomed", max_attempts=2), "DEAD_LETTER"),
         order("account", watching("soup", account, max_attempts=4), "DONE"),
-        order("limit", watching("stew", account, expires_at=began_ms + 1_000), "DEAD_LETTER", "DONE"),
+        order("limit", watching("stew", account, expires_at=began_ms + 600), "DEAD_LETTER", "DONE"),
     ]
 
 
