@@ -10,10 +10,11 @@ from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
 from phonefarm.errors import NotFound
 from phonefarm.models.clock import rfc3339
-from phonefarm.models.phone import HostReport, RungReport
+from phonefarm.models.phone import AccountRow, HostReport, RungReport
 from phonefarm.models.process import AccountCommand, AccountPatch, OperateCommand
 from phonefarm.store import accounts, hosts, operations, roster, snapshot, views
 from phonefarm.store.cursor import decode, encode
+from phonefarm.store.writer import Change
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +67,17 @@ class FarmDesk(ManagerCore):
         return [phone for phone in await self.list_phones() if phone["phone_id"] in done]
 
     async def put_account(self, command: AccountCommand) -> dict[str, Any]:
-        row = await self._db.write(lambda tx: roster.put_account(tx, command))
-        self._news(FarmChange(accounts=(row,)))
+        await self._detached(self._write_account(lambda tx: roster.put_account(tx, command)))
         return await self.get_account(command.account_id)
 
     async def patch_account(self, patch: AccountPatch) -> dict[str, Any]:
         """Change what was given. Raises NotFound, ValidationFailed ``authorization_required``."""
-        row = await self._db.write(lambda tx: accounts.patch_account(tx, patch))
-        self._news(FarmChange(accounts=(row,)))
+        await self._detached(self._write_account(lambda tx: accounts.patch_account(tx, patch)))
         return await self.get_account(patch.account_id)
+
+    async def _write_account(self, change: Change[AccountRow]) -> None:
+        """Write it and tell the router, whether or not the caller still waits."""
+        self._news(FarmChange(accounts=(await self._db.write(change),)))
 
     async def get_account(self, account_id: str) -> dict[str, Any]:
         found = await self._accounts(account_id)

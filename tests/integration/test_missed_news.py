@@ -15,9 +15,10 @@ from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import ActorUnavailable
 from phonefarm.models.outbox import CallbackState, Delivery
 from phonefarm.models.phone import PhoneReport
-from phonefarm.models.process import CancelCommand
+from phonefarm.models.process import AccountCommand, CancelCommand
 from phonefarm.models.states import CancelStrategy, PhoneState
-from tests.farmtools import FakeDevice, FakeHandle, LocalFarm, NoHost, local_farm, submission
+from phonefarm.store.writer import Change
+from tests.farmtools import AUTHORISED, FakeDevice, FakeHandle, LocalFarm, NoHost, local_farm, submission
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -129,3 +130,28 @@ async def test_an_attempt_to_deliver_that_is_reported_twice_counts_once(db_url: 
                 await farm.manager.callbacks_done([failed])
         (view,) = (await farm.manager.list_callbacks())["items"]
         assert view["attempts"] == 3
+
+
+async def test_an_account_whose_caller_hangs_up_is_known_to_the_router(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller is gone while the change is being committed."""
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.add_phone("P1")
+        written, go_on = asyncio.Event(), asyncio.Event()
+        write = farm.manager._db.write
+
+        async def slowly(change: Change[Any]) -> Any:
+            value = await write(change)
+            written.set()
+            await go_on.wait()
+            return value
+
+        monkeypatch.setattr(farm.manager._db, "write", slowly)
+        command = AccountCommand(account_id="late", phone_id="P1", active=True, authorization=AUTHORISED)
+        caller = asyncio.create_task(farm.manager.put_account(command))
+        await written.wait()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        go_on.set()
+        await farm.until(lambda: "late" in farm.router._accounts)
