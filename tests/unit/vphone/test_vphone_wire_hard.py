@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import struct
 
 import pytest
@@ -217,6 +218,16 @@ async def test_both_ways_at_once_with_windows() -> None:
         remote = await opened(host, b"exec:head -c %d" % len(data), window=credit)
         at = 0
         back = bytearray()
+        for _ in range(4):  # more than the window before anything is acknowledged
+            host.send(packets.WRTE, 7, remote, data[at : at + 65536])
+            at += 65536
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(0.1):
+                    packet = await host.receive()
+                back += packet.payload if packet.command == packets.WRTE else b""
+        assert len(back) == credit
+        host.send(packets.OKAY, 7, remote, credit.to_bytes(4, "little"))
         while len(back) < len(data):
             if at < len(data):
                 host.send(packets.WRTE, 7, remote, data[at : at + 65536])
