@@ -2,6 +2,8 @@
 #   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
 #   make test          all checks and all tests     (ARGS=... go to pytest; WORKERS=0: one test after the other)
 #   make chaos         ten minutes of storm on each database, then a judge    (ARGS="--seed 7 --minutes 3 --db sqlite")
+#   make faults        docs/faults.md again from a run of the tests that carry a fault's mark
+#   make crash-points  the farm killed at every commit and callback, not only at a sample of them
 #   make check         formatting, lint, types, import rules
 #   make openapi       docs/openapi.json and docs/capabilities.md again from the program
 #   make lock          resolve requirements.lock again from pyproject.toml
@@ -14,7 +16,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: setup demo test chaos check format openapi lock clean
+.PHONY: setup demo test chaos faults crash-points check format openapi lock clean
 
 setup: $(STAMP)
 
@@ -36,6 +38,12 @@ test: check
 
 chaos: setup
 	$(BIN)/python -m tests.chaos.storm $(ARGS)
+
+faults: setup
+	$(BIN)/python -m pytest -m fault --fault-report faults.json $(ARGS); $(BIN)/python -m scripts.faults faults.json
+
+crash-points: setup
+	PHONEFARM_ALL_CRASH_POINTS=1 $(BIN)/python -m pytest -s tests/integration/test_crash_points.py $(ARGS)
 
 format: setup
 	$(BIN)/ruff format phonefarm tests scripts
