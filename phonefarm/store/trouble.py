@@ -115,6 +115,8 @@ def reopen_after_loss(context: ExceptionContext) -> None:
 
 def _kind(error: BaseException | None) -> Kind:
     if isinstance(error, sqlite3.Error):
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ:
+            return StorageRefused  # the file ends before what should be in it
         return _SQLITE.get(_sqlite_code(error), StorageUnavailable)
     state = getattr(error, "sqlstate", None)
     if state is not None:

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.process import Accepted
-from phonefarm.store import epoch, sqlite
+from phonefarm.store import epoch, postgresql, sqlite
 from phonefarm.store.tables import meta
 from phonefarm.store.writer import Tx
 from tests.farmtools import LocalFarm, submission
@@ -83,7 +83,7 @@ async def answer(work: Any) -> None:
 
 
 async def main(url: str, directory: Path) -> None:
-    epoch.TAKE_OVER_SECONDS, sqlite.BUSY_MS = 1.0, 500
+    epoch.TAKE_OVER_SECONDS, sqlite.BUSY_MS, postgresql.IDLE_SECONDS = 1.0, 500, 600
     farm = Process(url, directory)
     starting = asyncio.gather(farm.manager.start(), farm.router.start())
     working: set[asyncio.Future[Any]] = {starting}

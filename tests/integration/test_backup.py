@@ -134,7 +134,10 @@ async def test_a_backup_of_a_restored_database_is_the_same(db_url: str, empty_ur
     assert changed == {"meta"}  # the epoch
 
 
-async def test_the_farm_accepts_while_a_backup_is_in_the_middle(db_url: str, tmp_path: Path) -> None:
+async def test_the_farm_accepts_while_a_backup_is_in_the_middle(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "_PAGES", 1)
     inside, go_on = threading.Event(), threading.Event()
 
     def progress() -> None:
