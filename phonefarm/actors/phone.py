@@ -270,7 +270,11 @@ class PhoneActor:
 
     async def _work(self, current: _Current, device: Device) -> None:
         job, stop = current.job, current.stop
-        hooks = Hooks(lost=lambda: stop.hard("lease_lost"), cancel=lambda order: self._obey(current, order))
+        hooks = Hooks(
+            lost=lambda: stop.hard("lease_lost"),
+            cancel=lambda order: self._obey(current, order),
+            held=stop.lasts_until,
+        )
         reporter = Reporter(job, self._manager, hooks)
         loop = asyncio.get_running_loop()
         sending = loop.create_task(reporter.run())
