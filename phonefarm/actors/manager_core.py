@@ -16,8 +16,11 @@ from typing import Any, TypeVar
 from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
 from phonefarm.actors.waiters import Waiters
 from phonefarm.core.leases import LeaseTerms
+from phonefarm.core.presence import Presence, Starts
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
+from phonefarm.models.phone import HostReport
+from phonefarm.settings import Patience
 from phonefarm.store import progress, roster
 from phonefarm.store.database import Database
 
@@ -28,7 +31,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManagerConfig:
     """``run_id``: of this start of the farm; ``rescue_seconds``: how often expired leases and items are looked for;
-    ``retention_days``: how long a process is kept after it ended."""
+    ``retention_days``: how long a process is kept after it ended; ``host_seconds``: how long a host may be silent;
+    ``patience``: with phones' actors that end by themselves."""
 
     db_url: str
     artifact_dir: Path
@@ -38,6 +42,8 @@ class ManagerConfig:
     retention_days: float = 90.0
     hosts: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    host_seconds: float = 30.0
+    patience: Patience = field(default_factory=Patience)
 
 
 class ManagerCore:
@@ -60,6 +66,9 @@ class ManagerCore:
         self._clock = clock
         self._waiters = Waiters()
         self._db = Database(config.db_url, on_stale=on_stale, clock=clock, on_commit=self._waiters.wake)
+        self._presence = Presence(config.hosts, seconds=config.host_seconds, now=asyncio.get_running_loop().time())
+        self._hosts_said: dict[str, HostReport] = {}
+        self._starts = Starts(limit=config.patience.losses, seconds=config.patience.seconds)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
 

@@ -94,6 +94,7 @@ class PhoneActor:
         self._trust = Trust(patience=config.patience)
         self._unfit = False
         self._recheck = False
+        self._retired = False
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
         self._registered = asyncio.Event()
         self._checking = asyncio.Lock()
@@ -131,10 +132,29 @@ class PhoneActor:
         if place is not None and self._device is None:
             await self.attach(*place)
 
+    # -- moving to another host --
+
+    async def home(self) -> str:
+        """The host this actor lives on."""
+        return self._config.host
+
+    async def retire(self, why: str) -> None:
+        """The phone is at another host: break off what runs and say nothing more. Its next actor reports the attempt as
+        interrupted."""
+        log.info("retired: %s", why)
+        self._retired = True
+        self._device = None
+        current = self._current
+        if current is not None:
+            current.stop.hard("lease_lost")
+            await current.gone.wait()
+
     # -- coming and going --
 
     async def attach(self, serial: str, adb_port: int) -> None:
         """The phone is at ``serial`` on the host's adb server; check it, after its session if one runs."""
+        if self._retired:
+            return
         self._serial = serial
         self._device = self._open(serial, adb_port)
         if self._current is None:
@@ -235,6 +255,8 @@ class PhoneActor:
         await self._say(PhoneState.AVAILABLE if why is None else PhoneState.CHECKING, why, facts)
 
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
+        if self._retired:
+            return
         self._said = state
         report = PhoneReport(
             phone_id=self._config.phone_id,
@@ -244,6 +266,7 @@ class PhoneActor:
             why=why,
             groups=self._config.groups,
             facts=facts,
+            incarnation=self._incarnation,
         )
         await self._insist(lambda: self._manager.report_phones([report]))
 
