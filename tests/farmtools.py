@@ -22,7 +22,7 @@ from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import ActorUnavailable, DeviceLost, PhoneFarmError, SessionStopped
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.clock import Clock, new_id, system_clock
-from phonefarm.models.phone import PhoneFacts
+from phonefarm.models.phone import Claim, PhoneFacts
 from phonefarm.models.process import Options, Submission, Target
 from phonefarm.models.session import Job
 from phonefarm.models.states import Capability, Mode, Routing
@@ -162,6 +162,9 @@ class NoHost:
     async def whereis(self, _phone_id: str) -> tuple[str, int] | None:
         return None
 
+    async def contest(self, _phone_id: str, _by: str, _body: str) -> Claim:
+        return Claim.FREE
+
     async def connect(self, _address: str) -> None:
         return None
 
@@ -184,7 +187,7 @@ class LocalFarm:
     def __init__(self, db_url: str, directory: Path, *, terms: LeaseTerms, clock: Clock | None) -> None:
         self._config = ManagerConfig(
             db_url=db_url, artifact_dir=directory / "artifacts", terms=terms, rescue_seconds=0.1,
-            hosts=frozenset({"local", "spare"}), groups=frozenset({"empty"}),
+            hosts=frozenset({"local", "spare"}), groups=frozenset({"empty"}), host_seconds=600.0,
         )  # fmt: skip
         self._clock = clock
         self.sender = QuietSender()

@@ -1,9 +1,10 @@
-"""The real ``AdbHost`` of a host's actor: its adb server and what that server sees."""
+"""What a host's actor needs of its adb server, and the real one of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from phonefarm.devices.adb_server import AdbServer
 from phonefarm.devices.driver import Driver
@@ -15,6 +16,24 @@ from phonefarm.devices.tracker import Tracker
 CONNECT_SECONDS = 12.0
 #: How long a phone may take to begin its reboot.
 REBOOT_SECONDS = 10.0
+
+
+class AdbHost(Protocol):
+    """The adb server of a host: ``ServedAdb``, or a fake. Blocking; called from threads."""
+
+    port: int
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def connect(self, address: str, timeout: float = ...) -> str: ...
+    def track(self) -> Iterator[Mapping[str, str]]: ...
+    def end_tracking(self) -> None: ...
+    def identify(self, serial: str, timeout: float = ...) -> Identity: ...
+    def strangers(self) -> tuple[str, ...]: ...
+    def reconnect(self, serial: str) -> None: ...
+    def disconnect(self, address: str) -> None: ...
+    def restart(self) -> None: ...
+    def reboot(self, serial: str) -> None: ...
 
 
 class ServedAdb:

@@ -8,7 +8,8 @@ since the adb server forgets them; so are those that somebody else connected her
 
 Two phones that claim one ``ro.serialno`` are both set apart (who they really are is told by the boot id, which is the
 same on every way to one phone, USB or network). A phone that is listed but does not answer is helped by the ``Ladder``.
-How the host itself is, and which other adb servers run beside ours, is told to the manager when it changes.
+A phone that moves from host to host is the matter of ``moving``; what another host asks is answered here (``contest``).
+How the host itself is, and which other adb servers run beside ours, is told to the manager by its ``Pulse``.
 
 It starts nothing it cannot name: the adb server has a pidfile, a phone's actor has the phone's name.
 """
@@ -18,58 +19,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from phonefarm.actors.ladder import Ladder, LadderConfig
-from phonefarm.actors.ports import ManagerPort, PhonePort
+from phonefarm.actors.adb import AdbHost
+from phonefarm.actors.ladder import Ladder
+from phonefarm.actors.moving import Homes, PhoneElsewhere
+from phonefarm.actors.ports import ManagerPort
+from phonefarm.actors.pulse import HostConfig, Pulse
 from phonefarm.devices.probe import Identity
 from phonefarm.devices.tracker import DUPLICATE
 from phonefarm.errors import DeviceError, PhoneFarmError
-from phonefarm.models.phone import HostReport, PhoneReport, Rung, RungReport
+from phonefarm.models.phone import Claim, PhoneReport, Rung, RungReport
 from phonefarm.models.states import PhoneState
+
+__all__ = ["HostActor", "HostConfig"]
 
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.25, 10.0
+#: How often another host is asked to let go of a phone, and how long it remembers that it was.
+_CONTEST_SECONDS, _CONTESTED_SECONDS = 2.0, 10.0
 _TWINS = "two phones have this serial and adb cannot tell them apart: take one off"
 
 
-class AdbHost(Protocol):
-    """The adb server of a host: ``actors.adb.ServedAdb``, or a fake. Blocking; called from threads."""
-
-    port: int
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def connect(self, address: str, timeout: float = ...) -> str: ...
-    def track(self) -> Iterator[Mapping[str, str]]: ...
-    def end_tracking(self) -> None: ...
-    def identify(self, serial: str, timeout: float = ...) -> Identity: ...
-    def strangers(self) -> tuple[str, ...]: ...
-    def reconnect(self, serial: str) -> None: ...
-    def disconnect(self, address: str) -> None: ...
-    def restart(self) -> None: ...
-    def reboot(self, serial: str) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostConfig:
-    """``connect``: addresses of phones on the network, ``host:port``. ``usb``: others hang on cables.
-    ``offline_seconds``: how long a listed phone may be offline before it is helped."""
-
-    name: str
-    connect: tuple[str, ...] = ()
-    usb: bool = False
-    ladder: LadderConfig = field(default_factory=LadderConfig)
-    offline_seconds: float = 5.0
-    look_seconds: float = 60.0
-
-
 class HostActor:
-    """Fulfils ``HostPort``. ``ensure_phone`` makes (or finds) a phone's actor and gives its port."""
+    """Fulfils ``HostPort``. ``homes`` finds the phones' actors, makes them, and takes them over from other hosts."""
 
     def __init__(
         self,
@@ -77,19 +53,18 @@ class HostActor:
         *,
         adb: AdbHost,
         manager: ManagerPort,
-        ensure_phone: Callable[[str], Awaitable[PhonePort]],
+        homes: Homes,
     ) -> None:
         self._config = config
         self._adb = adb
         self._manager = manager
-        self._ensure = ensure_phone
+        self._homes = homes
         self._serials: dict[str, str] = {}  # serial -> adb's word for its state
         self._phones: dict[str, str] = {}  # phone id -> serial where it is now
         self._owners: dict[str, str] = {}  # serial -> phone id last seen there
         self._bodies: dict[str, str] = {}  # serial -> which phone it really is
         self._clashes: dict[str, set[str]] = {}  # phone id -> serials of the different phones that claim it
-        self._told: HostReport | None = None
-        self._trouble: str | None = None
+        self._contested: dict[str, dict[str, float]] = {}  # phone id -> claims of other hosts, and when they end
         self._addresses = dict.fromkeys(config.connect)
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
@@ -97,6 +72,9 @@ class HostActor:
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="host")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = threading.Event()
+        self._pulse = Pulse(
+            config, port=adb.port, manager=manager, strangers=self._strangers, given_up=self._given_up
+        )  # fmt: skip
         self._ladder = Ladder(config.ladder, hands=adb, run=self._in_thread, alone=self._alone, count=self._count)
 
     # -- life --
@@ -104,7 +82,7 @@ class HostActor:
     async def start(self) -> None:
         """Start the adb server and follow it until shut down."""
         self._background(self._follow())
-        self._background(self._watch())
+        self._background(self._pulse.run())
 
     async def shutdown(self) -> None:
         """Let go of the phones and end the adb server."""
@@ -138,7 +116,9 @@ class HostActor:
     async def _mend(self, phone_id: str, serial: str) -> None:
         tried = await self._ladder.climb(phone_id, serial)
         try:
-            phone = await self._ensure(phone_id)
+            phone = await self._homes.mine(phone_id)
+            if phone is None:
+                return
             if tried is not None:
                 await phone.distrust(f"does not answer; tried without success: {tried}; look at the phone")
             elif self._serials.get(serial) == "device" and phone_id not in self._clashes:
@@ -174,8 +154,8 @@ class HostActor:
         while True:
             try:
                 await self._in_thread(self._adb.start)
-                self._trouble = None
-                await self._look()
+                self._pulse.trouble = None
+                await self._pulse.look()
                 self._reconnect_missing()
                 self._threads.submit(self._track)
                 while (seen := await self._news.get()) is not None:
@@ -184,30 +164,24 @@ class HostActor:
                 await self._compare({})
             except PhoneFarmError as error:
                 log.error("adb server of %s: %s; next step: %s", self._config.name, error.message, error.next_step)
-                self._trouble = f"{error.message}; {error.next_step}"
-                await self._look()
+                self._pulse.trouble = f"{error.message}; {error.next_step}"
+                await self._pulse.look()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LAST_PAUSE)
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._config.look_seconds)
-            await self._look()
+    def _given_up(self) -> None:
+        """The manager had given this host up: its phones are told where they are once more."""
+        for phone_id, serial in self._phones.items():
+            self._background(self._again(phone_id, serial))
 
-    async def _look(self) -> None:
-        """How this host is; the manager is told when that has changed."""
-        strangers = tuple(await self._in_thread(self._adb.strangers))
-        why = self._trouble
-        if why is None and self._config.usb and strangers:
-            why = f"another adb server may hold phones on cables: {strangers[0]}; end it"
-        report = HostReport(name=self._config.name, adb_port=self._adb.port, why=why, strangers=strangers)
-        if report == self._told:
-            return
+    async def _strangers(self) -> tuple[str, ...]:
+        return tuple(await self._in_thread(self._adb.strangers))
+
+    async def _again(self, phone_id: str, serial: str) -> None:
         try:
-            await self._manager.report_host(report)
-            self._told = report
+            await self._adopt(phone_id, serial)
         except PhoneFarmError as error:
-            log.info("how this host is was not told: %s", error.message)
+            log.warning("phone %s not told again where it is: %s", phone_id, error.message)
 
     def _track(self) -> None:
         """In a thread: snapshots to the loop, None at the end."""
@@ -239,6 +213,9 @@ class HostActor:
                 self._owners[serial], self._bodies[serial] = found.phone_id, found.body
                 await self._adopt(found.phone_id, serial)
                 return
+            except PhoneElsewhere as error:
+                log.info("%s at %s: %s", found.phone_id, serial, error.message)
+                await asyncio.sleep(_CONTEST_SECONDS)
             except PhoneFarmError as error:
                 log.warning("%s does not say who it is: %s", serial, error.message)
                 await asyncio.sleep(pause)
@@ -252,8 +229,16 @@ class HostActor:
                 return
             if ":" in serial and ":" not in other:  # the cable is the better way to the same phone
                 return
+        if claims := self._contested.get(phone_id):
+            await self._clash(phone_id, serial, *claims)
+            return
         self._phones[phone_id] = serial
-        phone = await self._ensure(phone_id)
+        try:
+            phone = await self._homes.here(phone_id, serial, self._bodies.get(serial, ""))
+        except PhoneElsewhere:
+            if self._phones.get(phone_id) == serial:
+                del self._phones[phone_id]
+            raise
         if self._serials.get(serial) == "device" and self._phones.get(phone_id) == serial:
             await phone.attach(serial, self._adb.port)
 
@@ -277,9 +262,43 @@ class HostActor:
         named = " and ".join(sorted(self._clashes[phone_id]))
         why = f"different phones say they are {phone_id}: {named}; take all but one off, or give them serial numbers"
         log.error("%s", why)
-        phone = await self._ensure(phone_id)
+        phone = await self._homes.here(phone_id, serials[0], self._bodies.get(serials[0], ""))
         await phone.detach(why)
         await phone.distrust(why)
+
+    # -- phones that another host sees too --
+
+    async def contest(self, phone_id: str, by: str, body: str) -> Claim:
+        """Another host sees this phone. If it is not here, or does not answer here, it may go."""
+        serial = self._phones.get(phone_id) or self._clash_at(phone_id, by)
+        if serial is None or self._serials.get(serial) != "device" or not await self._still_at(phone_id, serial):
+            self._phones.pop(phone_id, None)
+            return Claim.FREE
+        if self._bodies.get(serial) == body:
+            return Claim.SAME
+        claims = self._contested.setdefault(phone_id, {})
+        known = by in claims
+        claims[by] = self._loop.time() + _CONTESTED_SECONDS
+        if not known:
+            self._background(self._contest(phone_id, serial, by))
+        return Claim.TWIN
+
+    async def _still_at(self, phone_id: str, serial: str) -> bool:
+        try:
+            found: Identity = await self._in_thread(lambda: self._adb.identify(serial, 5.0))
+        except PhoneFarmError:
+            return False
+        self._bodies[serial] = found.body
+        return found.phone_id == phone_id
+
+    async def _contest(self, phone_id: str, serial: str, by: str) -> None:
+        """Both phones are set apart until the other host says no more that it sees one."""
+        await self._clash(phone_id, serial, by)
+        claims = self._contested[phone_id]
+        while (left := claims[by] - self._loop.time()) > 0:
+            await asyncio.sleep(left)
+        claims.pop(by)
+        await self._leaves(phone_id, by)
 
     async def _leaves(self, phone_id: str, serial: str) -> None:
         """A way to a phone is gone; another may be left, of the same phone or of the one it clashed with."""
@@ -301,13 +320,14 @@ class HostActor:
             mendable = await self._detach(phone_id, serial, f"adb: {state}")
             if state == "offline" and mendable:
                 self._background(self._offline(phone_id, serial))
-            elif state == DUPLICATE:
-                await (await self._ensure(phone_id)).distrust(_TWINS)
+            elif state == DUPLICATE and (phone := await self._homes.mine(phone_id)) is not None:
+                await phone.distrust(_TWINS)
         await self._leaves(phone_id, serial)
 
     async def _detach(self, phone_id: str, serial: str, why: str) -> bool:
         try:
-            return await (await self._ensure(phone_id)).detach(why)
+            phone = await self._homes.mine(phone_id)
+            return phone is not None and await phone.detach(why)
         except PhoneFarmError as error:
             log.warning("phone %s not told that it is gone: %s", phone_id, error.message)
             await self._report(phone_id, serial, PhoneState.OFFLINE, why)

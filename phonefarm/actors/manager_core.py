@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
 from phonefarm.actors.waiters import Waiters
 from phonefarm.core.leases import LeaseTerms
+from phonefarm.core.presence import Presence, Starts
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
+from phonefarm.models.phone import HostReport
+from phonefarm.settings import Patience
 from phonefarm.store import progress, roster
 from phonefarm.store.database import Database
 from phonefarm.store.writer import AtCommit
@@ -32,7 +35,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManagerConfig:
     """``run_id``: of this start of the farm; ``rescue_seconds``: how often expired leases and items are looked for;
-    ``retention_days``: how long a process is kept after it ended."""
+    ``retention_days``: how long a process is kept after it ended; ``host_seconds``: how long a host may be silent;
+    ``patience``: with phones' actors that end by themselves."""
 
     db_url: str
     artifact_dir: Path
@@ -42,6 +46,8 @@ class ManagerConfig:
     retention_days: float = 90.0
     hosts: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    host_seconds: float = 30.0
+    patience: Patience = field(default_factory=Patience)
 
 
 class ManagerCore:
@@ -73,6 +79,9 @@ class ManagerCore:
             on_doubt=lambda: self._waiters.soon(self._catch_up_with_doubt),
             at_commit=at_commit,
         )
+        self._presence = Presence(config.hosts, seconds=config.host_seconds, now=asyncio.get_running_loop().time())
+        self._hosts_said: dict[str, HostReport] = {}
+        self._starts = Starts(limit=config.patience.losses, seconds=config.patience.seconds)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._missed: FarmChange | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +13,7 @@ from phonefarm.errors import NotFound
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import AccountRow, HostReport, RungReport
 from phonefarm.models.process import AccountCommand, AccountPatch, OperateCommand
-from phonefarm.store import accounts, hosts, operations, roster, snapshot, views
+from phonefarm.store import accounts, homes, hosts, operations, roster, snapshot, views
 from phonefarm.store.cursor import decode, encode
 from phonefarm.store.writer import Change
 
@@ -38,10 +39,24 @@ class FarmDesk(ManagerCore):
     async def list_hosts(self) -> list[dict[str, Any]]:
         return await self._db.read(hosts.host_list)
 
-    async def report_host(self, report: HostReport) -> None:
-        """What a host says of itself."""
-        await self._db.write(lambda tx: hosts.report_host(tx, report))
-        log.log(logging.WARNING if report.why else logging.INFO, "host %s: %s", report.name, report.why or "well")
+    async def report_host(self, report: HostReport) -> bool:
+        """What a host says of itself, a sign of life too. False: it had been given up."""
+        self._presence.heard(report.name, asyncio.get_running_loop().time())
+        known = await self._db.write(lambda tx: homes.report_host(tx, report))
+        if not known or self._hosts_said.get(report.name) != report:
+            log.log(logging.WARNING if report.why else logging.INFO, "host %s: %s", report.name, report.why or "well")
+        self._hosts_said[report.name] = report
+        return known
+
+    async def give_up_silent_hosts(self) -> None:
+        """Phones of hosts that were not heard of for a lease's term are offline."""
+        for host in self._presence.silent(asyncio.get_running_loop().time()):
+            rows = await self._db.write(lambda tx, host=host: homes.give_up(tx, host, self._config.host_seconds))  # type: ignore[misc]
+            for row in rows:
+                self._starts.forgive(row.phone_id)
+            if rows:
+                log.error("host %s is silent: %s offline", host, ", ".join(row.phone_id for row in rows))
+                self._news(FarmChange(phones=tuple(rows)))
 
     async def rung_tried(self, report: RungReport) -> None:
         """What a host did for a phone that did not answer."""

@@ -96,6 +96,7 @@ class PhoneActor:
         self._trust = Trust(patience=config.patience)
         self._unfit = False
         self._recheck = False
+        self._retired = False
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
         self._registered = asyncio.Event()
         self._checking = asyncio.Lock()
@@ -133,10 +134,29 @@ class PhoneActor:
         if place is not None and self._device is None:
             await self.attach(*place)
 
+    # -- moving to another host --
+
+    async def home(self) -> str:
+        """The host this actor lives on."""
+        return self._config.host
+
+    async def retire(self, why: str) -> None:
+        """The phone is at another host: break off what runs and say nothing more. Its next actor reports the attempt as
+        interrupted."""
+        log.info("retired: %s", why)
+        self._retired = True
+        self._device = None
+        current = self._current
+        if current is not None:
+            current.stop.hard("lease_lost")
+            await current.gone.wait()
+
     # -- coming and going --
 
     async def attach(self, serial: str, adb_port: int) -> None:
         """The phone is at ``serial`` on the host's adb server; check it, after its session if one runs."""
+        if self._retired:
+            return
         self._serial = serial
         self._device = self._open(serial, adb_port)
         if self._current is None:
@@ -239,6 +259,8 @@ class PhoneActor:
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
         """Tell the manager, one word at a time, so that the last one is the one that stays: a word that has not come
         through is dropped for a newer one."""
+        if self._retired:
+            return
         self._said = state
         self._words += 1
         word = self._words
@@ -250,6 +272,7 @@ class PhoneActor:
             why=why,
             groups=self._config.groups,
             facts=facts,
+            incarnation=self._incarnation,
         )
         async with self._saying:
             await self._insist(lambda: self._manager.report_phones([report]), lambda: word == self._words)
@@ -277,7 +300,11 @@ class PhoneActor:
 
     async def _work(self, current: _Current, device: Device) -> None:
         job, stop = current.job, current.stop
-        hooks = Hooks(lost=lambda: stop.hard("lease_lost"), cancel=lambda order: self._obey(current, order))
+        hooks = Hooks(
+            lost=lambda: stop.hard("lease_lost"),
+            cancel=lambda order: self._obey(current, order),
+            held=stop.lasts_until,
+        )
         reporter = Reporter(job, self._manager, hooks)
         loop = asyncio.get_running_loop()
         sending = loop.create_task(reporter.run())

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from phonefarm.models.action import Verdict
 from phonefarm.models.outbox import Delivery, DueCallback
-from phonefarm.models.phone import AccountRow, HostReport, PhoneReport, PhoneRow, RungReport
+from phonefarm.models.phone import AccountRow, Claim, HostReport, PhoneReport, PhoneRow, RungReport
 from phonefarm.models.process import (
     AccountCommand,
     AccountPatch,
@@ -116,7 +116,9 @@ class ManagerPort(FarmPort, Protocol):
     async def claim(self, assignments: Sequence[Assignment]) -> list[Job]: ...
     async def report(self, report: Report) -> ReportReply: ...
     async def report_phones(self, reports: Sequence[PhoneReport]) -> None: ...
-    async def report_host(self, report: HostReport) -> None: ...
+    async def report_host(self, report: HostReport) -> bool:
+        """A host's sign of life. False: it had been given up, so its phones must be told of again."""
+
     async def rung_tried(self, report: RungReport) -> None:
         """Counted once a call: whoever gets no answer must not repeat it."""
 
@@ -159,6 +161,12 @@ class RouterPort(Protocol):
 class PhonePort(Protocol):
     """One phone. ``run`` returns once the job is taken, not when it is done; the same job twice is taken once."""
 
+    async def home(self) -> str:
+        """The host this actor lives on."""
+
+    async def retire(self, why: str) -> None:
+        """The phone has moved: break off what runs and touch it no more. Nothing is sent to it after this returned."""
+
     async def attach(self, serial: str, adb_port: int) -> None: ...
     async def detach(self, why: str) -> bool:
         """The phone is away. Gives whether its host may do something about it: not while its session reboots it."""
@@ -179,6 +187,10 @@ class HostPort(Protocol):
     """One host: its adb server and the phones on it."""
 
     async def whereis(self, phone_id: str) -> tuple[str, int] | None: ...
+    async def contest(self, phone_id: str, by: str, body: str) -> Claim:
+        """Another host (``by``: its name and the serial there) sees a phone that this one has, and says again while it
+        does. ``body``: which phone that really is."""
+
     async def connect(self, address: str) -> None: ...
     async def mend(self, phone_id: str, why: str) -> None:
         """The phone is listed but does not answer: try what helps, one after the other. Returns at once."""

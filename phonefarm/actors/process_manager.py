@@ -21,11 +21,12 @@ from phonefarm.actors.manager_farm import FarmDesk
 from phonefarm.actors.manager_processes import ProcessDesk
 from phonefarm.actors.ports import FarmChange
 from phonefarm.core.planning import plan
-from phonefarm.errors import PhoneFarmError
+from phonefarm.errors import PhoneFarmError, RequestError
 from phonefarm.models.phone import PhoneReport
+from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.queue import Assignment, QueueSnapshot
 from phonefarm.models.session import Job, Report, ReportReply
-from phonefarm.store import claim, progress, prune, rescue, roster, snapshot
+from phonefarm.store import claim, homes, progress, prune, rescue, roster, snapshot
 from phonefarm.store.artifacts import StoredFile, write_file
 from phonefarm.store.writer import Tx
 
@@ -46,6 +47,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         log.info("process manager has epoch %d", self._db.epoch)
         self._kick()
         self._background(self._repeat(self._config.rescue_seconds, self.rescue))
+        self._background(self._repeat(self._config.rescue_seconds, self.give_up_silent_hosts))
         self._background(self._repeat(PRUNE_SECONDS, self.prune))
 
     async def stop(self) -> None:
@@ -98,7 +100,10 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         return {a.name: write_file(self._config.artifact_dir, report.process_id, a) for a in artifacts}
 
     async def report_phones(self, reports: Sequence[PhoneReport]) -> None:
-        rows = await self._db.write(lambda tx: roster.report_phones(tx, reports))
+        """What phones say; the word of a phone is a sign of life of its host too."""
+        for report in reports:
+            self._presence.heard(report.host, asyncio.get_running_loop().time())
+        rows = await self._db.write(lambda tx: roster.report_phones(tx, homes.heard(tx, reports)))
         for row in rows:
             log.info("phone %s on %s is %s%s", row.phone_id, row.host, row.state, f": {row.why}" if row.why else "")
         self._news(FarmChange(phones=tuple(rows)))
@@ -109,6 +114,22 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             lambda tx: rescue.take_from_restarted(tx, phone_id, incarnation, running, self._new_id)
         )
         await self._follow(effects)
+        await self._break_circuit(phone_id, incarnation)
+
+    async def _break_circuit(self, phone_id: str, incarnation: str) -> None:
+        """An actor that ends again and again is given no more work, until an operator has looked at it."""
+        times = self._starts.started(phone_id, incarnation, asyncio.get_running_loop().time())
+        if times is None:
+            return
+        minutes = self._config.patience.seconds / 60
+        reason = f"its actor ended {times} times within {minutes:g} minutes; look at its log, then release it"
+        command = OperateCommand(
+            scope=OperationScope.PHONE, name=phone_id, operation=Operation.QUARANTINE, reason=reason, by="phonefarm"
+        )
+        try:
+            await self.operate(command)
+        except RequestError as error:  # retired meanwhile, or never seen
+            log.info("%s is not set apart: %s", phone_id, error.message)
 
     # -- timers --
 
@@ -122,7 +143,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
 
     async def rescue(self) -> None:
         """Take back expired leases, bury expired items. Timers only rescue; nothing waits for them otherwise."""
-        effects = await self._db.write(lambda tx: rescue.expire_leases(tx, self._new_id))
+        effects = await self._db.write(lambda tx: homes.expire_leases(tx, self._new_id))
         gone, callbacks = await self._db.write(lambda tx: rescue.expire_items(tx, self._new_id))
         if gone:
             self._news(FarmChange(gone=tuple(gone)))

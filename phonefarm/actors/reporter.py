@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,10 +26,12 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hooks:
-    """``lost``: the lease is gone, stop at once and touch nothing. ``cancel``: the caller wants it stopped."""
+    """``lost``: the lease is gone, stop at once and touch nothing. ``cancel``: the caller wants it stopped. ``held``:
+    the lease holds until then (monotonic seconds)."""
 
     lost: Callable[[], None]
     cancel: Callable[[CancelOrder], None]
+    held: Callable[[float], None]
 
 
 class Reporter:
@@ -44,7 +47,8 @@ class Reporter:
         self._sent = asyncio.Condition()
         self._closing = False
         self._beat = job.lease.seconds / leases.BEATS_PER_TERM
-        self._stop_at = leases.stop_at(self._loop.time(), job.lease.seconds)
+        self._stop_at = 0.0
+        self._hold(time.monotonic())
         self.lost = False
 
     def put(self, entry: Entry) -> None:
@@ -99,7 +103,7 @@ class Reporter:
             return
 
     async def _send(self, batch: list[Entry]) -> bool:
-        sent_at = self._loop.time()
+        sent_at = time.monotonic()
         report = Report(
             phone_id=self._job.phone_id,
             process_id=self._job.process_id,
@@ -117,7 +121,7 @@ class Reporter:
         if not reply.accepted:
             self._lose()
             return False
-        self._stop_at = leases.stop_at(sent_at, self._job.lease.seconds)
+        self._hold(sent_at)
         await self._delivered(batch)
         if reply.cancel is not None:
             self._hooks.cancel(reply.cancel)
@@ -129,8 +133,12 @@ class Reporter:
         async with self._sent:
             self._sent.notify_all()
 
+    def _hold(self, sent_at: float) -> None:
+        self._stop_at = leases.stop_at(sent_at, self._job.lease.seconds)
+        self._hooks.held(self._stop_at)
+
     def _check_lease(self) -> None:
-        if self._loop.time() >= self._stop_at:
+        if time.monotonic() >= self._stop_at:
             self._lose()
 
     def _lose(self) -> None:

@@ -2,6 +2,9 @@
 
 The thread blocks on the phone; the event loop of the actor reports, beats and listens. They meet in ``Stop``:
 a soft stop is seen before the next action, a hard one ends the command in flight and any watching at once.
+
+``Stop`` also knows until when the attempt's lease holds. A process that was frozen wakes up wherever it stood, in any
+thread, so the thread that drives the phone asks the clock itself before each command and does not wait to be told.
 """
 
 from __future__ import annotations
@@ -38,12 +41,19 @@ class Runner(Protocol):
 
 
 class Stop:
-    """Asks a session to stop. ``interrupt`` ends the command in flight; it is called for hard stops only."""
+    """Asks a session to stop. ``interrupt`` ends the command in flight; it is called for hard stops only. ``clock``:
+    monotonic seconds."""
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, interrupt: Callable[[], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._interrupt = interrupt
+        self._clock = clock
         self._hard = threading.Event()
         self._reason: str | None = None
+        self._ends_at = float("inf")
+
+    def lasts_until(self, monotonic: float) -> None:
+        """The lease holds until then, by this clock. After that nothing may be sent, whoever says so or not."""
+        self._ends_at = monotonic
 
     def interrupt(self) -> None:
         """End the command in flight, without asking to stop: whoever runs it sees what is wrong."""
@@ -67,17 +77,25 @@ class Stop:
     @property
     def reason(self) -> str | None:
         """Why to stop, None to go on."""
+        if self._over():
+            self._reason = "lease_lost"
         return self._reason
 
     def check(self) -> None:
-        """Raises SessionStopped if a hard stop was asked."""
+        """Raises SessionStopped if a hard stop was asked, or the lease is over."""
+        if self._over():
+            self._reason = "lease_lost"
+            raise SessionStopped(self._reason)
         if self._hard.is_set():
             raise SessionStopped(self._reason or "cancelled")
 
     def pause(self, seconds: float) -> None:
         """Let time pass on the phone. Raises SessionStopped as soon as a hard stop is asked."""
-        if self._hard.wait(seconds):
-            self.check()
+        self._hard.wait(seconds)
+        self.check()
+
+    def _over(self) -> bool:
+        return self._clock() >= self._ends_at
 
 
 class Session:

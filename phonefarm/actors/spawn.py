@@ -7,17 +7,20 @@ node's restart, a node id does not (design notes on Ray, finding 1).
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import ray
 
 from phonefarm.actors import gateway
+from phonefarm.errors import ActorUnavailable
 from phonefarm.settings import NAMESPACE, Settings
 
 HEAD_LABEL = "pf.role"
 HOST_LABEL = "pf.host"
 #: Calls the manager may hold at once: most of them are callers that wait for news of a process.
 MANAGER_CALLS = 8_192
+_END_SECONDS = 30.0
 
 
 def spawn_farm(settings: Settings) -> None:
@@ -38,11 +41,29 @@ def spawn_farm(settings: Settings) -> None:
         _spawn(JudgeActor, gateway.JUDGE, head, settings)
 
 
-def spawn_phone(settings: Settings, phone_id: str, host: str) -> None:
-    """Start the actor of a phone on the host that holds its cable."""
+def spawn_phone(settings: Settings, phone_id: str, host: str) -> bool:
+    """Start the actor of a phone on the host that holds its cable; False if there is one, wherever it lives."""
     from phonefarm.actors.hosted.phone import PhoneActor
 
+    try:
+        ray.get_actor(gateway.phone_name(phone_id), NAMESPACE)
+        return False
+    except ValueError:
+        pass
     _spawn(PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
+    return True
+
+
+def end_phone(phone_id: str) -> None:
+    """End the actor of a phone for good; returns when its name is free. Raises ActorUnavailable if it stays."""
+    until = time.monotonic() + _END_SECONDS
+    while time.monotonic() < until:
+        try:
+            ray.kill(ray.get_actor(gateway.phone_name(phone_id), NAMESPACE))
+        except ValueError:
+            return
+        time.sleep(0.1)
+    raise ActorUnavailable(f"the old actor of {phone_id} does not end")
 
 
 def _spawn(cls: type, name: str, label: dict[str, str], *args: Any, calls: int = 1_000) -> Any:

@@ -1,4 +1,4 @@
-"""Commands of operators: ``keys``, ``phone``, ``queue``, ``capabilities``, ``replay``."""
+"""Commands of operators: ``keys``, ``phone``, ``drain``, ``queue``, ``capabilities``, ``replay``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from phonefarm.cli import views
+from phonefarm.cli import draining, views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import SYSTEM, Json, Key, ProcessId, StateDirOption, Url, print_json
 from phonefarm.cli.statedir import DEFAULT_DIR
 from phonefarm.cli.terminal import Terminal
+from phonefarm.cli.voice import Voice
+from phonefarm.errors import ConfigError
 
 Operation = Literal["pause", "resume", "drain", "quarantine", "release", "retire"]
 SCOPES = ("submit", "read", "cancel", "operate", "admin")
@@ -23,6 +25,7 @@ keys_app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=T
 def register(app: typer.Typer) -> None:
     """Put the commands into the program."""
     app.command(epilog="Example: phonefarm phone drain VP000001 --reason 'new battery'")(phone)
+    app.command(epilog="Example: phonefarm drain host rack-1 --reason 'new power supply'")(drain)
     app.command(epilog="Example: phonefarm queue")(queue)
     app.command(epilog="Example: phonefarm capabilities --json")(capabilities)
     app.command(epilog="Example: phonefarm replay 0193580c-7a10-7c3e-8f5a-3b1f6a4f2f11 --request-id again-1")(replay)
@@ -97,6 +100,29 @@ def phone(
         return
     draining = ", draining" if found.get("draining") else ""
     Terminal(highlight=False).print(f"{phone_id} is {found.get('state')}{draining}", markup=False)
+
+
+def drain(
+    scope: Annotated[draining.Scope, typer.Argument(help="Of what: its phones are drained.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its id or name; for the farm, none.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; shown with the phones.")] = "drained",
+    seconds: Annotated[float, typer.Option(min=0, help="How long to wait until it is quiet.")] = 3600.0,
+    url: Url = None,
+    key: Key = None,
+    state_dir: StateDirOption = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Let what runs end, give nothing new, pause the phones; returns when it is quiet. Undo: phonefarm phone resume."""
+    if (scope == "farm") == bool(name):
+        raise ConfigError("name the phone, group or host that is drained; the farm has no name")
+    voice = Voice(as_json=as_json)
+    with open_client(url, state_dir, key) as client:
+        phones = draining.drain(client, scope, name, reason)
+        draining.wait_quiet(client, phones, seconds, voice.step)
+    what = f"{scope} {name}".strip()
+    voice.event(
+        "quiet", f"{what} is quiet, phones paused: {len(phones)}", scope=scope, name=name, phones=sorted(phones)
+    )
 
 
 def queue(

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from phonefarm.cli import kin, plan, ports, raydriver, raynode
+from phonefarm.cli.draining import drained_before, resume_drained
 from phonefarm.cli.ending import end_farm
 from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.raynode import RayNode
@@ -103,6 +104,10 @@ class Supervisor:
         self._wait_for_ray()
         self._deploy(driver, settings)
         self._wait_ready(settings)
+        if drained_before(self._state):
+            self._voice.step("resuming the phones that were drained for the restart")
+            with self._client() as client:
+                resume_drained(client, self._state)
         farm = self._state.update(state=READY)
         self._voice.ready(farm, self._state, key_from_env=read_secrets().api_key is not None)
 

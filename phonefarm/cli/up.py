@@ -19,6 +19,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from phonefarm.cli.client import open_client
+from phonefarm.cli.draining import drain_before_down
 from phonefarm.cli.ending import end_farm
 from phonefarm.cli.kin import wait_gone
 from phonefarm.cli.plan import UpOptions
@@ -26,7 +28,7 @@ from phonefarm.cli.statedir import DEFAULT_DIR, READY, FarmFile, StateDir, runs
 from phonefarm.cli.supervisor import FarmDied, Supervisor
 from phonefarm.cli.voice import Voice
 from phonefarm.client import Farm
-from phonefarm.errors import ConfigError
+from phonefarm.errors import ConfigError, PhoneFarmError
 from phonefarm.settings import child_environment, read_secrets
 
 DETACH_SECONDS = 300.0
@@ -125,12 +127,28 @@ def _wait_ready(state: StateDir, child: subprocess.Popen[bytes], log: Path) -> F
         time.sleep(0.1)
 
 
-def down(state_dir: StateDirOption = DEFAULT_DIR, as_json: Json = False) -> None:
+def down(
+    state_dir: StateDirOption = DEFAULT_DIR,
+    drain: Annotated[bool, typer.Option("--drain", help="First let what runs end; the next `up` resumes.")] = False,
+    drain_seconds: Annotated[float, typer.Option(min=0, help="How long at most; then it is ended anyway.")] = 900.0,
+    as_json: Json = False,
+) -> None:
     """End the farm of a state directory: all that `up` started, and nothing else."""
     state = StateDir(state_dir)
+    if drain and state.read().state == READY:
+        _drain(state, drain_seconds, Voice(as_json=as_json))
     ended = end_from_outside(state)
     text = f"the farm on {state.path} has ended" if ended else f"no farm runs on {state.path}"
     Voice(as_json=as_json).event("down", text, state_dir=str(state.path), ended=ended)
+
+
+def _drain(state: StateDir, seconds: float, voice: Voice) -> None:
+    """What cannot be drained is ended as it is: it goes on at the next start."""
+    try:
+        with open_client(None, state.path, None) as client:
+            drain_before_down(client, state, seconds, voice.step)
+    except PhoneFarmError as error:
+        voice.event("not_drained", f"not drained: {error.message}; ending anyway", style="red", why=error.message)
 
 
 def end_from_outside(state: StateDir) -> bool:

@@ -35,7 +35,8 @@ class PhoneFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhoneReport:
-    """What a host or a phone actor says about one phone. ``facts`` None leaves the known ones as they are."""
+    """What a host or a phone actor says about one phone. ``facts`` None leaves the known ones as they are.
+    ``incarnation``: of the actor that says so, "" for a host."""
 
     phone_id: str
     host: str
@@ -44,6 +45,16 @@ class PhoneReport:
     why: str | None = None
     groups: tuple[str, ...] = ()
     facts: PhoneFacts | None = None
+    incarnation: str = ""
+
+
+class Claim(StrEnum):
+    """What a host answers to another one that sees a phone of its own. ``FREE``: it is not here, take it. ``SAME``: it
+    is reached from both, and stays. ``TWIN``: another phone says the same of itself, so both are set apart."""
+
+    FREE = "free"
+    SAME = "same"
+    TWIN = "twin"
 
 
 class Rung(StrEnum):

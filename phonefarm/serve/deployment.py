@@ -1,7 +1,8 @@
 """The FastAPI app as a Ray Serve deployment: stateless replicas in front of the actors.
 
 Replicas hold no truth, so any number may run; two, so that one may die without a gap (design notes on Ray,
-section 2.4). Correctness never depends on which ingress Serve uses.
+section 2.4). They run on the head: one on a host would be lost, and hang,
+with that host's cable. Correctness never depends on which ingress Serve uses.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ray import serve
 
 from phonefarm.actors import gateway
 from phonefarm.actors.hosted import log_to_file
+from phonefarm.actors.spawn import HEAD_LABEL
 from phonefarm.devices.profiles import profile_names
 from phonefarm.serve.app import ServeConfig, create_app
 from phonefarm.serve.auth import KeyRing
@@ -47,7 +49,7 @@ def build(settings: Settings) -> Any:
         name="http",
         num_replicas=settings.replicas,
         max_ongoing_requests=512,
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": 0, "label_selector": {HEAD_LABEL: "head"}},
         graceful_shutdown_timeout_s=5,
     )(wrapped)
     return deployment.bind()

@@ -35,8 +35,9 @@ class Told:
     async def report_phones(self, reports: list[PhoneReport]) -> None:
         self.phones += reports
 
-    async def report_host(self, report: HostReport) -> None:
+    async def report_host(self, report: HostReport) -> bool:
         self.hosts.append(report)
+        return True
 
     async def rung_tried(self, report: RungReport) -> None:
         self.rungs.append((report.phone_id, report.rung.value, report.helped))
@@ -68,9 +69,12 @@ class Host:
     def __init__(self, config: HostConfig, adb: ServedAdb) -> None:
         self.told = Told()
         self.heard: dict[str, Heard] = {}
-        self.actor = HostActor(config, adb=adb, manager=self.told, ensure_phone=self._ensure)  # type: ignore[arg-type]
+        self.actor = HostActor(config, adb=adb, manager=self.told, homes=self)  # type: ignore[arg-type]
 
-    async def _ensure(self, phone_id: str) -> Any:
+    async def here(self, phone_id: str, _serial: str, _body: str) -> Any:
+        return self.heard.setdefault(phone_id, Heard())
+
+    async def mine(self, phone_id: str) -> Any:
         return self.heard.setdefault(phone_id, Heard())
 
     async def until(self, condition: Callable[[], Any], seconds: float = 40.0) -> None:

@@ -50,15 +50,25 @@ class PlayedAdb:
     def reboot(self, serial: str) -> None: ...
 
 
+class OneHome:
+    """The one phone's actor lives here."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+
+    async def here(self, phone_id: str, _serial: str, _body: str) -> Heard:
+        assert phone_id == "A"
+        return self._heard
+
+    async def mine(self, _phone_id: str) -> Heard:
+        return self._heard
+
+
 @pytest.mark.fault(21)
 async def test_a_known_phone_that_gets_a_twin_is_set_apart_and_an_unknown_one_is_shown() -> None:
     adb, told, heard = PlayedAdb(), Told(), Heard()
 
-    async def ensure(phone_id: str) -> Heard:
-        assert phone_id == "A"
-        return heard
-
-    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=told, ensure_phone=ensure)  # type: ignore[arg-type]
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=told, homes=OneHome(heard))  # type: ignore[arg-type]
     await host.start()
     try:
         adb.lists.put({"A": "device"})

@@ -9,8 +9,9 @@ from phonefarm.actors import host as plain
 from phonefarm.actors.adb import ServedAdb
 from phonefarm.actors.hosted import begin
 from phonefarm.actors.ladder import LadderConfig
-from phonefarm.actors.ports import PhonePort
-from phonefarm.actors.spawn import spawn_phone
+from phonefarm.actors.moving import Means, Moving
+from phonefarm.actors.spawn import end_phone, spawn_phone
+from phonefarm.core.leases import BEATS_PER_TERM
 from phonefarm.settings import Settings
 
 
@@ -18,16 +19,23 @@ class HostActor(plain.HostActor):
     def __init__(self, settings: Settings, name: str) -> None:
         here = settings.host_named(name)
 
-        async def ensure(phone_id: str) -> PhonePort:
-            await asyncio.to_thread(spawn_phone, settings, phone_id, name)
-            return gateway.phone(phone_id)
-
+        means = Means(
+            manager=gateway.manager(),
+            phone=gateway.phone,
+            host=gateway.host,
+            make=lambda phone_id: asyncio.to_thread(spawn_phone, settings, phone_id, name),
+            end=lambda phone_id: asyncio.to_thread(end_phone, phone_id),
+        )
         super().__init__(
             plain.HostConfig(
-                name=name, connect=here.connect, usb=here.usb, ladder=LadderConfig(reboot=settings.health.reboot)
+                name=name,
+                connect=here.connect,
+                usb=here.usb,
+                ladder=LadderConfig(reboot=settings.health.reboot),
+                beat_seconds=settings.lease_seconds / BEATS_PER_TERM,
             ),
             adb=ServedAdb(port=settings.adb_port, state_dir=settings.state_dir / "adb" / name, usb=here.usb),
             manager=gateway.manager(),
-            ensure_phone=ensure,
+            homes=Moving(name, means, lease_seconds=settings.lease_seconds),
         )
         begin(self, settings, gateway.host_name(name))

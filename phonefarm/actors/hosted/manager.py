@@ -23,6 +23,8 @@ class ProcessManager(plain.ProcessManager):
             retention_days=settings.retention_days,
             hosts=frozenset(host.name for host in settings.hosts),
             groups=settings.group_names(),
+            host_seconds=settings.lease_seconds,
+            patience=settings.health.patience,
         )
         super().__init__(config, router=gateway.router(), sender=gateway.sender(), on_stale=_end_process)
         begin(self, settings, gateway.MANAGER)

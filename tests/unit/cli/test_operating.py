@@ -91,7 +91,16 @@ def test_a_replay_names_its_request(farm: FakeFarm, tmp_path: Path, capsys: Capt
 
 @pytest.mark.parametrize(
     "words",
-    [["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["phone"], ["queue"], ["capabilities"], ["replay"]],
+    [
+        ["keys", "create"],
+        ["keys", "list"],
+        ["keys", "revoke"],
+        ["phone"],
+        ["drain"],
+        ["queue"],
+        ["capabilities"],
+        ["replay"],
+    ],
 )
 def test_every_command_has_an_example_and_json(words: list[str], capsys: Capture) -> None:
     assert run([*words, "--help"]) == 0
