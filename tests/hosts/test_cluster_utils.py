@@ -75,6 +75,7 @@ def pid_of(here: Farm, actor: str) -> int | None:
     return here.pid_of(actor) if path.exists() else None
 
 
+@pytest.mark.fault(12)
 def test_a_host_that_is_lost_comes_back_by_its_label(made: Farm, nodes: Nodes) -> None:
     assert made.phones()["VP000001"]["host"] == "h1"
     process_id = made.submit({"routing": "direct", "phone_id": "VP000001"}, videos_per_keyword=8)

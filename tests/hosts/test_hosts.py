@@ -101,6 +101,7 @@ def _drain_h2(here: Cluster) -> None:
     completed(here, waiting)
 
 
+@pytest.mark.fault(15)
 def test_answers_that_get_lost_repeat_no_step(here: Cluster) -> None:
     phone, words = "VP000201", ["sourdough", "rye bread"]
     since = time.time()
@@ -120,6 +121,7 @@ def test_answers_that_get_lost_repeat_no_step(here: Cluster) -> None:
     assert "does not answer: ActorUnavailableError" in here.log_of(f"phone:{phone}", "h2"), "no answer was lost"
 
 
+@pytest.mark.fault(16)
 def test_a_frozen_actor_touches_nothing_when_it_wakes_up_after_its_lease(here: Cluster) -> None:
     sent, process_id = occupy(here, "VP000101", videos=20)
     (pid,) = here.starts_of("phone:VP000101", "h1")[-1:]
@@ -139,6 +141,7 @@ def test_a_frozen_actor_touches_nothing_when_it_wakes_up_after_its_lease(here: C
     assert here.starts_of("phone:VP000101", "h1")[-1] == pid, "it was frozen, not replaced"
 
 
+@pytest.mark.fault(17)
 def test_an_actor_that_ends_again_and_again_is_set_apart_with_the_reason(here: Cluster) -> None:
     phone, host = "VP000202", here.machines["h2"]
     spoken = f"phone {phone} on h2 is checking"  # said once by each actor that starts
@@ -160,6 +163,7 @@ def test_an_actor_that_ends_again_and_again_is_set_apart_with_the_reason(here: C
     completed(here, waiting)
 
 
+@pytest.mark.fault(13)
 def test_a_short_cut_is_seen_by_nobody(here: Cluster) -> None:
     process_id = here.submit({"routing": "direct", "phone_id": "VP000101"}, videos_per_keyword=8)
     here.wait_actions(process_id, 2)
@@ -174,6 +178,7 @@ def test_a_short_cut_is_seen_by_nobody(here: Cluster) -> None:
     assert here.starts_of("phone:VP000101", "h1") == starts
 
 
+@pytest.mark.fault(14)
 def test_a_long_cut_stops_the_phone_before_its_work_is_given_away(here: Cluster) -> None:
     managers = here.starts_of("process_manager")
     since = time.time()
@@ -202,6 +207,7 @@ def test_a_long_cut_stops_the_phone_before_its_work_is_given_away(here: Cluster)
     assert not here.starts_of("process_manager", "h1") + here.starts_of("process_manager", "h2")
 
 
+@pytest.mark.fault(11, 12)
 def test_a_host_that_loses_power_gives_its_work_away_and_comes_back_by_itself(here: Cluster) -> None:
     before = until(here.nodes, "Ray's nodes")
     patient = {"max_attempts": 5}  # a machine under load may take longer to start an actor than a delivery may take
@@ -231,6 +237,7 @@ def test_a_host_that_loses_power_gives_its_work_away_and_comes_back_by_itself(he
     assert after["h2"] == before["h2"]
 
 
+@pytest.mark.fault(20)
 def test_a_phone_that_is_plugged_into_another_host_is_adopted_there(here: Cluster) -> None:
     phone = "VP000102"
     process_id = here.submit({"routing": "direct", "phone_id": phone}, videos_per_keyword=10)

@@ -74,6 +74,7 @@ def get_through(here: Cluster, sent: list[str], name: str) -> None:
     all_done(here, [*sent, *acknowledged])
 
 
+@pytest.mark.fault(8)
 def test_a_gcs_that_is_killed_comes_back_with_all_that_it_knew(here: Cluster) -> None:
     before = {phone: here.starts_of(f"phone:{phone}", host) for host, phones in PHONES.items() for phone in phones}
     sent = work(here)
@@ -84,6 +85,7 @@ def test_a_gcs_that_is_killed_comes_back_with_all_that_it_knew(here: Cluster) ->
     assert after == before, "the hosts' actors lived on"
 
 
+@pytest.mark.fault(9)
 def test_a_head_that_reboots_comes_back_by_itself(here: Cluster) -> None:
     before = {phone: here.starts_of(f"phone:{phone}", host) for host, phones in PHONES.items() for phone in phones}
     sent = work(here)
@@ -94,6 +96,7 @@ def test_a_head_that_reboots_comes_back_by_itself(here: Cluster) -> None:
     assert after == before, "no second actor for a phone"
 
 
+@pytest.mark.fault(10)
 def test_a_head_whose_ray_has_forgotten_all_is_rebuilt_from_the_database(here: Cluster) -> None:
     sent = work(here)
     here.head.power_off()

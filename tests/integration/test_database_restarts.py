@@ -64,6 +64,7 @@ def clean(database: Database) -> bool:
     return all(isinstance(pool, QueuePool) and pool.checkedout() == 0 for pool in pools)
 
 
+@pytest.mark.fault(32)
 async def test_nothing_accepted_is_lost_or_doubled_while_the_server_crashes_again_and_again(
     server: Controlled, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def proxied(server: Controlled) -> Iterator[tuple[str, CutAtCommit]]:
         proxy.close()
 
 
+@pytest.mark.fault(32)
 async def test_a_commit_whose_answer_was_lost_is_found_by_its_key(
     proxied: tuple[str, CutAtCommit], tmp_path: Path
 ) -> None:
@@ -131,6 +133,7 @@ async def test_a_commit_whose_answer_was_lost_is_found_by_its_key(
         await farm.until(lambda: clean(farm.manager._db))
 
 
+@pytest.mark.fault(32)
 async def test_a_phone_whose_last_report_was_committed_unanswered_gets_the_next_work(
     proxied: tuple[str, CutAtCommit], tmp_path: Path
 ) -> None:

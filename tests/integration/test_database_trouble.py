@@ -161,6 +161,7 @@ def foreign(path: Path) -> None:
     sql("CREATE TABLE recipes (id INTEGER)")(path)
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     "harm",
     [
@@ -199,6 +200,7 @@ def test_a_file_that_must_not_be_used_is_refused_until_it_is_put_right(
     assert whole(sqlite_url(path)) == 1
 
 
+@pytest.mark.fault(33)
 def test_a_database_without_its_wal_is_refused_until_it_is_put_back(tmp_path: Path) -> None:
     path = of_killed_manager(tmp_path)
     wal = Path(f"{path}-wal")
@@ -238,6 +240,7 @@ def mounts(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.fault(33)
 async def test_a_full_file_system(tmp_path: Path, mounts: Callable[..., Path]) -> None:
     place = mounts("-t", "tmpfs", "-o", "size=1m", "tmpfs")
     url = sqlite_url(place / "farm.db")
@@ -251,6 +254,7 @@ async def test_a_full_file_system(tmp_path: Path, mounts: Callable[..., Path]) -
         assert whole(url) == accepted + 1
 
 
+@pytest.mark.fault(33)
 async def test_a_read_only_file_system(tmp_path: Path, mounts: Callable[..., Path]) -> None:
     place = mounts("--bind", str(tmp_path / "mounted"))
     mounts("-o", "remount,ro,bind")
@@ -260,6 +264,7 @@ async def test_a_read_only_file_system(tmp_path: Path, mounts: Callable[..., Pat
         await here.accepts_again()
 
 
+@pytest.mark.fault(33)
 async def test_a_full_database(tmp_path: Path) -> None:
     """As above where nothing may be mounted: SQLite itself allows no more pages."""
     url = sqlite_url(tmp_path / "farm.db")
@@ -280,6 +285,7 @@ async def allow_pages(here: Desk, count: int) -> None:
     )
 
 
+@pytest.mark.fault(33)
 async def test_a_database_that_another_process_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "farm.db"
     hold = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('BEGIN IMMEDIATE'); print(); input()"
@@ -297,6 +303,7 @@ async def test_a_database_that_another_process_holds(tmp_path: Path, caplog: pyt
         await here.accepts_again()
 
 
+@pytest.mark.fault(33)
 async def test_files_that_are_moved_or_cut_under_a_running_farm(tmp_path: Path) -> None:
     path = tmp_path / "farm.db"
     async with desk(sqlite_url(path), tmp_path) as here:
@@ -337,6 +344,7 @@ def role(postgres: Postgres) -> Iterator[tuple[str, Callable[[str], None]]]:
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     ("cause", "code", "cure"),
     [
@@ -375,6 +383,7 @@ async def test_a_server_that_does_not_let_us(
         await here.accepts_again()
 
 
+@pytest.mark.fault(33)
 def test_a_session_that_is_left_in_a_transaction_is_ended_by_the_server(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +400,7 @@ def test_a_session_that_is_left_in_a_transaction_is_ended_by_the_server(
     other.dispose()
 
 
+@pytest.mark.fault(33)
 async def test_a_statement_that_the_server_cancels(postgres: Postgres, tmp_path: Path) -> None:
     async with desk(postgres.new_database(), tmp_path) as here:
         await here.accepts_again()
