@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from phonefarm.actors.ports import HostPort, ManagerPort
 from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.actors.session import Runner, Session, Stop
+from phonefarm.actors.words import Words
 from phonefarm.core.health import Trust, unfit
 from phonefarm.errors import DeviceError, DeviceLost, DeviceUnauthorized, PhoneFarmError
 from phonefarm.models.action import ActionKind
@@ -30,8 +31,6 @@ from phonefarm.models.states import CancelStrategy, PhoneState
 from phonefarm.settings import Limits, Patience
 
 log = logging.getLogger(__name__)
-
-_FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
 
 #: What a phone must leave through a check.
 _AWAY = (PhoneState.OFFLINE, PhoneState.UNAUTHORIZED)
@@ -91,8 +90,7 @@ class PhoneActor:
         self._device: Device | None = None
         self._current: _Current | None = None
         self._said = PhoneState.OFFLINE
-        self._words = 0
-        self._saying = asyncio.Lock()
+        self._words = Words(manager)
         self._trust = Trust(patience=config.patience)
         self._unfit = False
         self._recheck = False
@@ -108,7 +106,7 @@ class PhoneActor:
 
     async def start(self) -> None:
         """Register with the manager, find the phone, then check it from time to time."""
-        await self._insist(
+        await self._words.insist(
             lambda: self._manager.phone_started(self._config.phone_id, self._incarnation, self._running())
         )
         self._registered.set()
@@ -257,13 +255,9 @@ class PhoneActor:
         await self._say(PhoneState.AVAILABLE if why is None else PhoneState.CHECKING, why, facts)
 
     async def _say(self, state: PhoneState, why: str | None, facts: PhoneFacts | None = None) -> None:
-        """Tell the manager, one word at a time, so that the last one is the one that stays: a word that has not come
-        through is dropped for a newer one."""
         if self._retired:
             return
         self._said = state
-        self._words += 1
-        word = self._words
         report = PhoneReport(
             phone_id=self._config.phone_id,
             host=self._config.host,
@@ -274,8 +268,7 @@ class PhoneActor:
             facts=facts,
             incarnation=self._incarnation,
         )
-        async with self._saying:
-            await self._insist(lambda: self._manager.report_phones([report]), lambda: word == self._words)
+        await self._words.say(report)
 
     # -- work --
 
@@ -377,19 +370,6 @@ class PhoneActor:
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    async def _insist(
-        self, call: Callable[[], Awaitable[None]], still_wanted: Callable[[], bool] = lambda: True
-    ) -> None:
-        """Repeat a call that is safe to repeat until it is answered, or not wanted any more."""
-        pause = _FIRST_PAUSE
-        while still_wanted():
-            try:
-                return await call()
-            except PhoneFarmError as error:
-                log.info("waiting for the manager: %s", error.message)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LAST_PAUSE)
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -108,7 +108,7 @@ async def test_the_last_word_of_a_phone_is_the_one_that_stays() -> None:
     await phone.attach("P1", 1)
     await asyncio.wait_for(manager.refused.wait(), 20)
     await phone.detach("unplugged")
-    async with phone._saying:
+    async with phone._words._saying:
         pass
     assert manager.heard[-1] is PhoneState.OFFLINE
     assert PhoneState.AVAILABLE not in manager.heard
