@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.databases import Postgres, new_sqlite, postgres_server
 
@@ -20,15 +22,25 @@ FARMS = ("e2e", "hosts")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The farms first: they take longest. A group is what one worker runs in one piece."""
-    items.sort(key=lambda item: (*FARMS, _suite(item)).index(_suite(item)))
-    for item in items:
-        group = "farms" if _suite(item) in FARMS else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The farms first: they take longest."""
+    items.sort(key=lambda item: (*FARMS, _suite(item.nodeid)).index(_suite(item.nodeid)))
 
 
-def _suite(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+class Dealer(LoadScopeScheduling):  # type: ignore[misc]
+    """Deals out in pieces that one worker runs in one go."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "farms" if _suite(nodeid) in FARMS else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealer:
+    return Dealer(config, log)
+
+
+def _suite(nodeid: str) -> str:
+    """``e2e`` of ``tests/e2e/test_x.py::test_y``."""
+    return nodeid.removeprefix("tests/").partition("/")[0]
 
 
 @pytest.fixture(scope="session")

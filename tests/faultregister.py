@@ -116,7 +116,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Reporter:
-    """Gathers the worst outcome of each marked test over its cases; one whose cases did not all run is not finished."""
+    """Gathers the worst outcome of each marked test over its cases; one whose cases did not all run is not finished.
+
+    With workers side by side each of them collects all tests and tells, when it ends, what it knows of their marks; the
+    outcomes come to the one who started the workers, who writes the report.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -132,10 +136,19 @@ class Reporter:
                 self._cases[_name(item.nodeid)] += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if _name(report.nodeid) in self._faults and (report.when == "call" or report.outcome != "passed"):
+        if report.when == "call" or report.outcome != "passed":
             self._outcomes[_name(report.nodeid)].append(report.outcome)
 
-    def pytest_sessionfinish(self) -> None:
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        known = getattr(node, "workeroutput", {}).get("faults", {})
+        self._faults.update(known.get("faults", {}))
+        self._cases.update({name: n for name, n in known.get("cases", {}).items() if name not in self._cases})
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["faults"] = {"faults": self._faults, "cases": dict(self._cases)}
+            return
         self._path.write_text(json.dumps(self.as_json(), indent=2) + "\n", "utf-8")
 
     def as_json(self) -> dict[str, Any]:
@@ -147,6 +160,7 @@ class Reporter:
                 "cases": self._cases[name],
             }
             for name, seen in sorted(self._outcomes.items())
+            if name in self._faults
         }
         day = datetime.now(UTC).date().isoformat()
         return {"day": day, "python": platform.python_version(), "tests": tests}
@@ -159,4 +173,4 @@ def worst(outcomes: list[str], *, of: int) -> str:
 
 
 def _name(nodeid: str) -> str:
-    return nodeid.partition("[")[0].partition("@")[0].removeprefix("tests/")
+    return nodeid.partition("[")[0].removeprefix("tests/")
