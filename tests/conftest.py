@@ -1,8 +1,8 @@
 """Fixtures of every suite: the two databases. Loads the register of faults, and deals tests out to workers.
 
 ``make test`` runs two workers side by side. The tests of the session's farm take turns on one of them, from the start,
-since they take longest; the modules of everything else go to whichever is free, each in one piece, and at last the farm of
-several hosts.
+since they take longest; the modules of everything else go to whichever is free, each in one piece, and at last the farm
+of several hosts.
 """
 
 from __future__ import annotations
