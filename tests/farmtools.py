@@ -86,6 +86,7 @@ class FakeHandle:
     def __init__(self, phone: FakeDevice) -> None:
         self._phone = phone
         self._interrupted = False
+        self._in_flight = False
         self._stop: Stop | None = None
         self._job: Job | None = None
 
@@ -104,8 +105,8 @@ class FakeHandle:
         return b"\x89PNG screen"
 
     def interrupt(self) -> None:
-        """As the real one: the command in flight ends as if a stop had been asked for."""
-        self._interrupted = True
+        """As the real one: the command in flight, if there is one, ends as if a stop had been asked for."""
+        self._interrupted = self._in_flight
         self._phone.gate.set()
 
     def run(self, action: Action) -> ActionResult:
@@ -113,7 +114,9 @@ class FakeHandle:
         assert self._job is not None
         self._phone.log.append((self._phone.phone_id, self._job.lease.item_id, action))
         self._phone.started.set()
+        self._in_flight = True
         self._phone.gate.wait(20)
+        self._in_flight = False
         self._stop.check()
         if self._interrupted:
             self._interrupted = False

@@ -143,7 +143,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
 
     async def rescue(self) -> None:
         """Take back expired leases, bury expired items. Timers only rescue; nothing waits for them otherwise."""
-        effects = await self._db.write(lambda tx: homes.expire_leases(tx, self._new_id))
+        effects = await self._db.write(lambda tx: homes.expire_leases(tx, self._new_id, self._config.terms))
         gone, callbacks = await self._db.write(lambda tx: rescue.expire_items(tx, self._new_id))
         if gone:
             self._news(FarmChange(gone=tuple(gone)))

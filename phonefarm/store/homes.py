@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from phonefarm.core.leases import LeaseTerms
 from phonefarm.core.operations import HELD
 from phonefarm.core.presence import SILENT
 from phonefarm.models.phone import HostReport, PhoneReport, PhoneRow
@@ -19,7 +20,7 @@ from phonefarm.store import hosts as stored
 from phonefarm.store import rescue
 from phonefarm.store.progress import Effects
 from phonefarm.store.roster import phone_rows
-from phonefarm.store.tables import hosts, phones
+from phonefarm.store.tables import hosts, items, phones
 from phonefarm.store.writer import Tx
 
 
@@ -43,15 +44,26 @@ def report_host(tx: Tx, report: HostReport) -> bool:
     return not (before or "").startswith(SILENT)
 
 
-def expire_leases(tx: Tx, new_id: Callable[[], str]) -> Effects:
+def expire_leases(tx: Tx, new_id: Callable[[], str], terms: LeaseTerms) -> Effects:
     """Take back the attempts that were not heard of. Their phones get no work before their actors have spoken again:
-    one that is frozen, or cannot be reached, would waste one attempt after the other."""
+    one that is frozen, or cannot be reached, would waste one attempt after the other. One that spoke since its last
+    report, as a phone does that stopped by its own clock, goes on."""
+    silent = _silent(tx, terms)
     effects = rescue.expire_leases(tx, new_id)
-    here = sa.and_(phones.c.id.in_(effects.freed), phones.c.state == PhoneState.AVAILABLE.value)
+    here = sa.and_(phones.c.id.in_(silent), phones.c.state == PhoneState.AVAILABLE.value)
     why = "its actor was not heard of within a lease: it gets work once it speaks"
     tx.rows(sa.update(phones).where(here).values(state=PhoneState.OFFLINE.value, why=why))
     effects.phones += phone_rows(tx, effects.freed)
     return effects
+
+
+def _silent(tx: Tx, terms: LeaseTerms) -> list[str]:
+    """Phones whose lease has expired and that have said nothing since it was renewed."""
+    term = sa.case((items.c.delivered == 1, round(terms.seconds * 1000)), else_=round(terms.delivery_seconds * 1000))
+    query = sa.select(items.c.running_phone).join(phones, phones.c.id == items.c.running_phone, isouter=True)
+    expired = sa.and_(items.c.lease_until < tx.now, items.c.running_phone.is_not(None))
+    spoke = phones.c.last_seen > items.c.lease_until - term
+    return [phone_id for (phone_id,) in tx.tuples(query.where(expired, sa.or_(phones.c.id.is_(None), ~spoke)))]
 
 
 def heard(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneReport]:

@@ -9,7 +9,7 @@ from phonefarm.models.phone import HostReport, PhoneReport
 from phonefarm.models.states import PhoneState
 from phonefarm.store import homes, hosts, rescue, roster
 from tests.farmtools import submission
-from tests.unit.store.desk import Desk, desk
+from tests.unit.store.desk import TERMS, Desk, desk
 
 
 def report(phone_id: str, host: str = "h1", state: PhoneState = PhoneState.AVAILABLE, by: str = "") -> PhoneReport:
@@ -62,12 +62,25 @@ def test_a_phone_whose_lease_expired_gets_no_work_before_it_speaks(db_url: str) 
     with desk(db_url) as here:
         here.start(submission(), "A")
         here.now += 11_000
-        effects = here.run(lambda tx: homes.expire_leases(tx, new_id))
+        effects = here.run(lambda tx: homes.expire_leases(tx, new_id, TERMS))
         (row,) = effects.phones[-1:]
         assert (row.phone_id, row.state) == ("A", PhoneState.OFFLINE), "the router hears of it last"
         assert "not heard of within a lease" in str(phone(here, "A")[2])
         assert len(effects.waiting) == 1
         assert here.grant(effects.waiting[0].item_id, "A") is None
         say(here, report("A"))
+        here.now += 60_000
+        assert here.grant(effects.waiting[0].item_id, "A") is not None
+
+
+def test_a_phone_that_spoke_since_its_last_report_goes_on(db_url: str) -> None:
+    """Its reports were lost, it stopped by its own clock, and said that it is well before the lease ended."""
+    with desk(db_url) as here:
+        here.start(submission(), "A")
+        here.now += 9_000
+        say(here, report("A"))
+        here.now += 2_000
+        effects = here.run(lambda tx: homes.expire_leases(tx, new_id, TERMS))
+        assert phone(here, "A")[1] is PhoneState.AVAILABLE
         here.now += 60_000
         assert here.grant(effects.waiting[0].item_id, "A") is not None
