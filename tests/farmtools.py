@@ -329,7 +329,7 @@ async def local_farm(
     db_url: str, directory: Path, *, terms: LeaseTerms | None = None, clock: Clock | None = None
 ) -> AsyncIterator[LocalFarm]:
     """A running ``LocalFarm``, stopped at the end."""
-    farm = LocalFarm(db_url, directory, terms=terms or LeaseTerms(seconds=5.0, delivery_seconds=5.0), clock=clock)
+    farm = LocalFarm(db_url, directory, terms=terms or LeaseTerms(seconds=10.0, delivery_seconds=10.0), clock=clock)
     await farm.start()
     try:
         yield farm

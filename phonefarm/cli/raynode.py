@@ -18,8 +18,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from phonefarm.cli import kin
 from phonefarm.cli.kin import COOKIE_ENV
 from phonefarm.cli.statedir import StateDir
+from phonefarm.devices.processes import Mark, words
 from phonefarm.settings import child_environment
 
 ADDRESS = "127.0.0.1"
@@ -50,6 +52,7 @@ ROWS = {
     "replica_http": (32, "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"),
     "replica_grpc": (32, "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT", "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT"),
 }
+_VITAL = frozenset({"gcs_server", "raylet"})
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
@@ -137,6 +140,20 @@ def command(*, temp_dir: Path, ports: Mapping[str, int], host: str) -> list[str]
         # Two processes that a farm of one machine has no use for: logs are read from files, nothing is scaled.
         *("--include-log-monitor=false", "--no-monitor"),
     ]
+
+
+def vital(head: Mark | None) -> dict[str, Mark]:
+    """The parts of a head that runs, without which it is none, by name.
+
+    ``ray start --block`` ends with any part that fails, but does not notice one that ends well; and that is what the
+    raylet does when its agent has died.
+    """
+    found = {}
+    for mark in kin.family([head], "") if head is not None else []:
+        name = Path(next(iter(words(mark.pid)), "")).name
+        if name in _VITAL:
+            found[name] = mark
+    return found
 
 
 class RayNode:

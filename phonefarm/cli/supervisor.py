@@ -27,9 +27,10 @@ from phonefarm.cli.ending import end_farm
 from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.raynode import RayNode
 from phonefarm.cli.sim import SimProcess
-from phonefarm.cli.statedir import READY, STARTING, FarmFile, StateDir, mark_of
+from phonefarm.cli.statedir import READY, STARTING, FarmFile, StateDir, mark_of, runs
 from phonefarm.cli.voice import Voice
 from phonefarm.client import Farm
+from phonefarm.devices.processes import Mark
 from phonefarm.errors import ConfigError, PhoneFarmError
 from phonefarm.settings import Settings, child_environment, read_secrets
 
@@ -62,6 +63,7 @@ class Supervisor:
         self._node: RayNode | None = None
         self._sim: subprocess.Popen[bytes] | None = None
         self._variables: dict[str, str] = {}
+        self._vital: dict[str, Mark] = {}
         self._ended = False
 
     def run(self) -> int:
@@ -185,6 +187,7 @@ class Supervisor:
         self._voice.step("starting Ray")
         if not self._until(node.up, RAY_SECONDS):
             raise FarmDied(f"Ray did not start within {RAY_SECONDS:g} s; its last words:\n{node.last_words()}")
+        self._vital = raynode.vital(self._state.read().ray)
 
     def _deploy(self, driver: subprocess.Popen[bytes], settings: Settings) -> None:
         self._voice.step("starting the actors and the HTTP server")
@@ -252,6 +255,11 @@ class Supervisor:
         if self._ray is not None and self._ray.poll() is not None:
             words = self._node.last_words() if self._node else ""
             raise FarmDied(f"the Ray head has ended by itself (exit code {self._ray.returncode}):\n{words}")
+        for name, mark in self._vital.items():
+            if not runs(mark):
+                raise FarmDied(
+                    f"Ray's {name}, process {mark.pid}, has ended by itself: see ray.log and ray/ in the logs"
+                )
 
     # -- ending --
 

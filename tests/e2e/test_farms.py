@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from phonefarm.cli.kin import COOKIE_ENV
+from phonefarm.cli.statedir import StateDir, runs
 from tests.databases import Postgres
 from tests.e2e.farm import KEY, Farm, farm, phonefarm, until, with_cookie
 
@@ -38,6 +39,27 @@ def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm) -> None:
         second.down()
         assert with_cookie(second.file["cookie"]) == []
     assert here.client.get("/readyz").status_code == 200
+
+
+def test_a_farm_whose_ray_lost_a_part_ends_by_itself_and_says_so() -> None:
+    """The raylet ends well, as it does when its agent has died; Ray's own head process does not notice that."""
+    with farm("--sim", "1", "--profile", "instant") as second:
+        (raylet,) = [pid for pid, name in _parts(second) if name == "raylet"]
+        supervisor = StateDir(second.state_dir).read().supervisor
+        os.kill(raylet, signal.SIGTERM)
+        until(lambda: not runs(supervisor), "the supervisor has ended")
+        assert f"Ray's raylet, process {raylet}" in (second.state_dir / "logs" / "up.log").read_text()
+        assert with_cookie(second.file["cookie"]) == []
+
+
+def _parts(running: Farm) -> list[tuple[int, str]]:
+    """The farm's processes with the names of their programs."""
+    found = []
+    for line in with_cookie(running.file["cookie"]):
+        pid = int(line.split()[0])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        found.append((pid, Path(words[0].decode()).name))
+    return found
 
 
 def test_a_farm_on_postgresql(postgres: Postgres) -> None:
