@@ -25,7 +25,7 @@ from typing import Any
 
 from phonefarm.actors.adb import AdbHost
 from phonefarm.actors.ladder import Ladder
-from phonefarm.actors.moving import Homes, PhoneElsewhere
+from phonefarm.actors.moving import Homes, PhoneElsewhere, later
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.actors.pulse import HostConfig, Pulse
 from phonefarm.devices.probe import Identity
@@ -269,10 +269,13 @@ class HostActor:
     # -- phones that another host sees too --
 
     async def contest(self, phone_id: str, by: str, body: str) -> Claim:
-        """Another host sees this phone. If it is not here, or does not answer here, it may go."""
+        """Another host sees this phone. If it is not here, or does not answer here, it may go; one that answers yet is
+        looked at again, for then there are two."""
         serial = self._phones.get(phone_id) or self._clash_at(phone_id, by)
         if serial is None or self._serials.get(serial) != "device" or not await self._still_at(phone_id, serial):
             self._phones.pop(phone_id, None)
+            if serial is not None:
+                self._background(later(_CONTESTED_SECONDS, lambda: self._arrived(serial)))
             return Claim.FREE
         if self._bodies.get(serial) == body:
             return Claim.SAME

@@ -141,6 +141,12 @@ class Moving:
         return True
 
 
+async def later(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do it after some seconds."""
+    await asyncio.sleep(seconds)
+    await work()
+
+
 async def _answer(question: Awaitable[T], seconds: float = ASK_SECONDS) -> T:
     """An answer in time. Raises ActorUnavailable: over a cut link a call may hang much longer."""
     try:

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from phonefarm.actors import host as hosts
 from phonefarm.actors.host import HostActor, HostConfig
 from phonefarm.devices.probe import Identity
 from phonefarm.devices.tracker import DUPLICATE
+from phonefarm.errors import DeviceTimeout
+from phonefarm.models.phone import Claim
 from phonefarm.models.states import PhoneState
 from tests.integration.test_host_ladder import Heard, Told
 
@@ -25,6 +28,7 @@ class PlayedAdb:
 
     def __init__(self) -> None:
         self.lists: queue.Queue[dict[str, str] | None] = queue.Queue()
+        self.dumb = False
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -36,6 +40,8 @@ class PlayedAdb:
             yield seen
 
     def identify(self, serial: str, timeout: float = 1.0) -> Identity:
+        if self.dumb:
+            raise DeviceTimeout("no answer")
         return Identity(phone_id=serial, body=serial)
 
     def strangers(self) -> tuple[str, ...]:
@@ -55,9 +61,11 @@ class OneHome:
 
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
+        self.asked = 0
 
     async def here(self, phone_id: str, _serial: str, _body: str) -> Heard:
         assert phone_id == "A"
+        self.asked += 1
         return self._heard
 
     async def mine(self, _phone_id: str) -> Heard:
@@ -82,6 +90,27 @@ async def test_a_known_phone_that_gets_a_twin_is_set_apart_and_an_unknown_one_is
         assert await host.whereis("A") is None
         adb.lists.put({"A": "device"})
         while len(heard.attached) < 2:
+            await asyncio.sleep(0.01)
+    finally:
+        await host.shutdown()
+
+
+@pytest.mark.fault(20)
+async def test_a_phone_that_was_let_go_since_it_did_not_answer_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another host asks for it while it hangs here: it may be two phones, so it is looked at again when it answers."""
+    monkeypatch.setattr(hosts, "_CONTESTED_SECONDS", 0.05)
+    adb, heard = PlayedAdb(), Heard()
+    home = OneHome(heard)
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=Told(), homes=home)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        adb.dumb = True
+        assert await host.contest("A", "h2: A", "another body") is Claim.FREE
+        adb.dumb = False
+        while home.asked < 2:
             await asyncio.sleep(0.01)
     finally:
         await host.shutdown()
