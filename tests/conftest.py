@@ -1,8 +1,8 @@
 """Fixtures of every suite: the two databases. Loads the register of faults, and deals tests out to workers.
 
-``make test`` runs two workers side by side. The tests of the session's farm take turns on one of them, from the start,
-since they take longest; the modules of everything else go to whichever is free, each in one piece, and at last the farm
-of several hosts.
+``make test`` runs two workers side by side. Whole farms, that of the session and then that of several hosts, take turns on
+one of them, from the start, since they take longest and would be in the way of each other; the modules of everything
+else go to whichever is free, each in one piece.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tests.databases import Postgres, new_sqlite, postgres_server
 pytest_plugins = ["tests.faultregister"]
 
 #: Suites that share a whole farm, and when they are run.
-FARMS = {"e2e": 0, "hosts": 2}
+FARMS = {"e2e": 0, "hosts": 1}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest goes first."""
-    items.sort(key=lambda item: FARMS.get(_suite(item.nodeid), 1))
+    items.sort(key=lambda item: FARMS.get(_suite(item.nodeid), len(FARMS)))
 
 
 class Dealer(LoadScopeScheduling):  # type: ignore[misc]
     """Deals out in pieces that one worker runs in one go."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _suite(nodeid) if _suite(nodeid) in FARMS else nodeid.partition("::")[0]
+        return "farms" if _suite(nodeid) in FARMS else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
