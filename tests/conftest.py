@@ -1,7 +1,7 @@
 """Fixtures of every suite: the two databases. Loads the register of faults, and deals tests out to workers.
 
-``make test`` runs two workers side by side. Whole farms, that of the session and then that of several hosts, take turns on
-one of them, from the start, since they take longest and would be in the way of each other; the modules of everything
+``make test`` runs two workers side by side. Whole farms, that of the session and then that of several hosts, take turns
+on one of them, from the start, since they take longest and would be in the way of each other; the modules of everything
 else go to whichever is free, each in one piece.
 """
 
