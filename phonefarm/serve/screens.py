@@ -54,7 +54,7 @@ def _render(png: bytes, media_type: str, width: int | None) -> bytes:
             if image.width * image.height > MOST_PIXELS:
                 raise BadScreen(f"the screen has {image.width} x {image.height} pixels")
             shown = image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadScreen("the screenshot is no picture") from error
     if width is not None and width < shown.width:
         shown = shown.resize((width, max(1, round(shown.height * width / shown.width))))

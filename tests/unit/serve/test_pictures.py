@@ -54,10 +54,12 @@ async def test_too_many_pixels_are_refused_before_they_are_unpacked(
         png(10, 10, chunk(b"IDAT", b"no zlib")),
         png(10, 10, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 10_000_000))),
         png(10, 10, b"\0\0\0\1ID"),
+        # Pillow answers a broken chunk amid the pixels with SyntaxError.
+        png(10, 10, chunk(b"IDAT", b""), b"\0\0\0\0\xa2\xe0\1\x9f\0\0\0\0"),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     ],
-    ids=range(9),
+    ids=range(10),
 )
 async def test_what_is_no_whole_png_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(BadScreen):
