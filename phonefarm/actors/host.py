@@ -3,8 +3,8 @@
 A thread follows the adb server's ``track-devices`` stream; every snapshot it gives is compared with the last.
 A serial that becomes ``device`` is asked who it is (``ro.serialno``: the phone's identity wherever it is
 plugged in), its actor is made if there is none, and told where the phone is. A serial that goes away detaches
-its phone. Phones on the network (``host:port``) are connected by this actor and connected again after a loss,
-since the adb server forgets them; so are those that somebody else connected here once.
+its phone. Phones on the network (``host:port``) are dialled by the ``Dialler``, also those that somebody else connected
+here once.
 
 Two phones that claim one ``ro.serialno`` are both set apart (who they really are is told by the boot id, which is the
 same on every way to one phone, USB or network). A phone that is listed but does not answer is helped by the ``Ladder``.
@@ -24,13 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from phonefarm.actors.adb import AdbHost
+from phonefarm.actors.dialling import FIRST_PAUSE, LAST_PAUSE, Dialler, Line
 from phonefarm.actors.ladder import Ladder
 from phonefarm.actors.moving import Homes, PhoneElsewhere, later
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.actors.pulse import HostConfig, Pulse
 from phonefarm.devices.probe import Identity
 from phonefarm.devices.tracker import DUPLICATE
-from phonefarm.errors import DeviceError, PhoneFarmError
+from phonefarm.errors import PhoneFarmError
 from phonefarm.models.phone import Claim, PhoneReport, Rung, RungReport
 from phonefarm.models.states import PhoneState
 
@@ -38,7 +39,6 @@ __all__ = ["HostActor", "HostConfig"]
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.25, 10.0
 #: How often another host is asked to let go of a phone, and how long it remembers that it was.
 _CONTEST_SECONDS, _CONTESTED_SECONDS = 2.0, 10.0
 _TWINS = "two phones have this serial and adb cannot tell them apart: take one off"
@@ -65,10 +65,8 @@ class HostActor:
         self._bodies: dict[str, str] = {}  # serial -> which phone it really is
         self._clashes: dict[str, set[str]] = {}  # phone id -> serials of the different phones that claim it
         self._contested: dict[str, dict[str, float]] = {}  # phone id -> claims of other hosts, and when they end
-        self._addresses = dict.fromkeys(config.connect)
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
-        self._connecting: set[str] = set()
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="host")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = threading.Event()
@@ -76,6 +74,13 @@ class HostActor:
             config, port=adb.port, manager=manager, strangers=self._strangers, given_up=self._given_up
         )  # fmt: skip
         self._ladder = Ladder(config.ladder, hands=adb, run=self._in_thread, alone=self._alone, count=self._count)
+        line = Line(
+            connect=self._connect,
+            state=lambda address: self._serials.get(address),
+            owner=lambda address: self._owners.get(address),
+            redialled=self._redialled,
+        )
+        self._dialler = Dialler(config.connect, line)
 
     # -- life --
 
@@ -103,7 +108,10 @@ class HostActor:
 
     async def connect(self, address: str) -> None:
         """Add a phone on the network. Raises DeviceError if it cannot be reached now; it is tried again anyway."""
-        self._addresses[address] = None
+        self._dialler.add(address)
+        await self._connect(address)
+
+    async def _connect(self, address: str) -> None:
         await self._in_thread(lambda: self._adb.connect(address))
 
     async def mend(self, phone_id: str, why: str) -> None:
@@ -144,13 +152,13 @@ class HostActor:
             "adb_port": self._adb.port,
             "serials": dict(self._serials),
             "phones": dict(self._phones),
-            "connect": list(self._addresses),
+            "connect": self._dialler.addresses,
         }
 
     # -- following the adb server --
 
     async def _follow(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while True:
             try:
                 await self._in_thread(self._adb.start)
@@ -159,7 +167,7 @@ class HostActor:
                 self._reconnect_missing()
                 self._threads.submit(self._track)
                 while (seen := await self._news.get()) is not None:
-                    pause = _FIRST_PAUSE
+                    pause = FIRST_PAUSE
                     await self._compare(seen)
                 await self._compare({})
             except PhoneFarmError as error:
@@ -167,21 +175,15 @@ class HostActor:
                 self._pulse.trouble = f"{error.message}; {error.next_step}"
                 await self._pulse.look()
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LAST_PAUSE)
+            pause = min(pause * 2, LAST_PAUSE)
 
     def _given_up(self) -> None:
         """The manager had given this host up: its phones are told where they are once more."""
-        for phone_id, serial in self._phones.items():
-            self._background(self._again(phone_id, serial))
+        for serial in self._phones.values():
+            self._background(self._arrived(serial))
 
     async def _strangers(self) -> tuple[str, ...]:
         return tuple(await self._in_thread(self._adb.strangers))
-
-    async def _again(self, phone_id: str, serial: str) -> None:
-        try:
-            await self._adopt(phone_id, serial)
-        except PhoneFarmError as error:
-            log.warning("phone %s not told again where it is: %s", phone_id, error.message)
 
     def _track(self) -> None:
         """In a thread: snapshots to the loop, None at the end."""
@@ -205,8 +207,8 @@ class HostActor:
 
     async def _arrived(self, serial: str) -> None:
         if ":" in serial:
-            self._addresses[serial] = None
-        pause = _FIRST_PAUSE
+            self._dialler.add(serial)
+        pause = FIRST_PAUSE
         while self._serials.get(serial) == "device":
             try:
                 found: Identity = await self._in_thread(lambda: self._adb.identify(serial))
@@ -219,7 +221,7 @@ class HostActor:
             except PhoneFarmError as error:
                 log.warning("%s does not say who it is: %s", serial, error.message)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LAST_PAUSE)
+                pause = min(pause * 2, LAST_PAUSE)
 
     async def _adopt(self, phone_id: str, serial: str) -> None:
         other = self._clash_at(phone_id, serial) or self._phones.get(phone_id)
@@ -295,13 +297,22 @@ class HostActor:
         return found.phone_id == phone_id
 
     async def _contest(self, phone_id: str, serial: str, by: str) -> None:
-        """Both phones are set apart until the other host says no more that it sees one."""
-        await self._clash(phone_id, serial, by)
-        claims = self._contested[phone_id]
+        """Both phones are set apart until the other host says no more that it sees one. The phone's actor may be away
+        at first, as it is while it moves: it is told again until it heard."""
+        claims, apart = self._contested[phone_id], False
         while (left := claims[by] - self._loop.time()) > 0:
-            await asyncio.sleep(left)
+            apart = apart or await self._set_apart(phone_id, serial, by)
+            await asyncio.sleep(left if apart else FIRST_PAUSE)
         claims.pop(by)
         await self._leaves(phone_id, by)
+
+    async def _set_apart(self, phone_id: str, *serials: str) -> bool:
+        try:
+            await self._clash(phone_id, *serials)
+        except PhoneFarmError as error:
+            log.warning("%s not told yet that it has a twin: %s", phone_id, error.message)
+            return False
+        return True
 
     async def _leaves(self, phone_id: str, serial: str) -> None:
         """A way to a phone is gone; another may be left, of the same phone or of the one it clashed with."""
@@ -310,7 +321,7 @@ class HostActor:
             self._clashes.pop(phone_id)
         for left, owner in list(self._owners.items()):
             if owner == phone_id and left != serial and self._serials.get(left) == "device":
-                await self._adopt(phone_id, left)
+                self._background(self._arrived(left))
                 return
 
     async def _gone(self, serial: str, state: str) -> None:
@@ -361,32 +372,11 @@ class HostActor:
     # -- network phones --
 
     def _reconnect_missing(self) -> None:
-        for address in self._addresses:
-            if address not in self._connecting and self._serials.get(address) not in ("device", "unauthorized"):
-                self._connecting.add(address)
-                self._background(self._keep_connecting(address))
+        for address in self._dialler.missing():
+            self._background(self._dialler.dial(address))
 
-    async def _keep_connecting(self, address: str) -> None:
-        pause = _FIRST_PAUSE
-        known = None
-        try:
-            while self._serials.get(address) not in ("device", "unauthorized"):
-                known = known or self._owners.get(address)
-                try:
-                    await self._in_thread(lambda: self._adb.connect(address))
-                except DeviceError as error:
-                    log.debug("%s cannot be reached: %s", address, error.message)
-                await asyncio.sleep(pause)
-                if pause < _LAST_PAUSE <= pause * 2:
-                    await self._redialled(known, helped=False)
-                pause = min(pause * 2, _LAST_PAUSE)
-            await self._redialled(known, helped=True)
-        finally:
-            self._connecting.discard(address)
-
-    async def _redialled(self, phone_id: str | None, *, helped: bool) -> None:
-        """A known phone on the network was dialled again: counted once when it is back, once when it stays away."""
-        if phone_id is not None and not self._ladder.climbs(phone_id):
+    async def _redialled(self, phone_id: str, helped: bool) -> None:
+        if not self._ladder.climbs(phone_id):
             await self._count(phone_id, Rung.CONNECT, helped)
 
     # -- helpers --
@@ -397,4 +387,9 @@ class HostActor:
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended by an error: %s", task.get_coro(), error, exc_info=error)

@@ -13,7 +13,7 @@ from phonefarm.actors import host as hosts
 from phonefarm.actors.host import HostActor, HostConfig
 from phonefarm.devices.probe import Identity
 from phonefarm.devices.tracker import DUPLICATE
-from phonefarm.errors import DeviceTimeout
+from phonefarm.errors import ActorUnavailable, DeviceTimeout
 from phonefarm.models.phone import Claim
 from phonefarm.models.states import PhoneState
 from tests.integration.test_host_ladder import Heard, Told
@@ -62,10 +62,14 @@ class OneHome:
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
         self.asked = 0
+        self.away = 0  # so many calls more find the actor away
 
     async def here(self, phone_id: str, _serial: str, _body: str) -> Heard:
         assert phone_id == "A"
         self.asked += 1
+        if self.away:
+            self.away -= 1
+            raise ActorUnavailable("it starts")
         return self._heard
 
     async def mine(self, _phone_id: str) -> Heard:
@@ -111,6 +115,50 @@ async def test_a_phone_that_was_let_go_since_it_did_not_answer_is_seen_again(mon
         assert await host.contest("A", "h2: A", "another body") is Claim.FREE
         adb.dumb = False
         while home.asked < 2:
+            await asyncio.sleep(0.01)
+    finally:
+        await host.shutdown()
+
+
+@pytest.mark.fault(21)
+async def test_a_twin_elsewhere_sets_the_phone_apart_even_if_its_actor_is_away_at_first() -> None:
+    """The other host goes on asking; the phone is told as soon as its actor can be."""
+    adb, heard = PlayedAdb(), Heard()
+    home = OneHome(heard)
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=Told(), homes=home)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        home.away = 2
+        while not heard.distrusted:
+            assert await host.contest("A", "h2: A", "another body") is Claim.TWIN
+            await asyncio.sleep(0.01)
+        assert "h2: A" in heard.distrusted[0]
+        assert not home.away
+    finally:
+        await host.shutdown()
+
+
+@pytest.mark.fault(21)
+async def test_a_phone_whose_twin_left_comes_back_even_if_its_actor_is_away_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosts, "_CONTESTED_SECONDS", 0.05)
+    adb, heard = PlayedAdb(), Heard()
+    home = OneHome(heard)
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=Told(), homes=home)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        assert await host.contest("A", "h2: A", "another body") is Claim.TWIN
+        while not heard.distrusted:
+            await asyncio.sleep(0.001)
+        home.away = 1
+        while len(heard.attached) < 2:
             await asyncio.sleep(0.01)
     finally:
         await host.shutdown()
