@@ -3,20 +3,29 @@
 ``make test`` runs two workers side by side. Whole farms, that of the session and then that of several hosts, take turns
 on one of them, from the start, since they take longest and would be in the way of each other; the modules of everything
 else go to whichever is free, each in one piece.
+
+Properties are tried on the same examples every time, so that a run that was green is green again on the same code;
+``HYPOTHESIS_PROFILE=random make test`` looks for new ones.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.databases import Postgres, new_sqlite, postgres_server
 
 pytest_plugins = ["tests.faultregister"]
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 #: Suites that share a whole farm, and when they are run.
 FARMS = {"e2e": 0, "hosts": 1}
