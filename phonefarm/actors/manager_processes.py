@@ -134,7 +134,8 @@ class ProcessDesk(ManagerCore):
         with self._waiters.waiter(process_id) as news:
             while not await holds() and (left := ends - loop.time()) > 0 and not self._stopping:
                 try:
-                    await asyncio.wait_for(news.wait(), left)
+                    async with asyncio.timeout(left):
+                        await news.wait()
                 except TimeoutError:
                     continue
                 news.clear()

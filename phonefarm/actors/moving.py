@@ -150,6 +150,7 @@ async def later(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 async def _answer(question: Awaitable[T], seconds: float = ASK_SECONDS) -> T:
     """An answer in time. Raises ActorUnavailable: over a cut link a call may hang much longer."""
     try:
-        return await asyncio.wait_for(question, seconds)
+        async with asyncio.timeout(seconds):
+            return await question
     except TimeoutError as error:
         raise ActorUnavailable(f"no answer within {seconds:g} s") from error

@@ -80,7 +80,8 @@ class Pulse:
             name=self._config.name, adb_port=self._port, why=why, strangers=self._strangers
         )  # fmt: skip
         try:
-            known = await asyncio.wait_for(self._manager.report_host(report), _PATIENCE * self._config.beat_seconds)
+            async with asyncio.timeout(_PATIENCE * self._config.beat_seconds):
+                known = await self._manager.report_host(report)
         except (PhoneFarmError, TimeoutError) as error:
             log.info("how this host is was not told: %s", error or "no answer in time")
             return

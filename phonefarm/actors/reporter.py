@@ -98,7 +98,8 @@ class Reporter:
     async def _wait(self) -> None:
         self._wake.clear()
         try:
-            await asyncio.wait_for(self._wake.wait(), self._beat)
+            async with asyncio.timeout(self._beat):
+                await self._wake.wait()
         except TimeoutError:
             return
 

@@ -269,7 +269,8 @@ class Router:
             times.append(_tomorrow(now))
         timeout = min(self._rest_seconds, max(0.0, (min(times) - now) / 1000) + 0.001) if times else None
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
         except TimeoutError:
             return
 

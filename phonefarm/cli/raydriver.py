@@ -114,4 +114,5 @@ def _leave_serve() -> None:
 async def _let_go(host: str) -> None:
     from phonefarm.actors import gateway
 
-    await asyncio.wait_for(gateway.RemoteActor(host).shutdown(), 6.0)
+    async with asyncio.timeout(6.0):
+        await gateway.RemoteActor(host).shutdown()
