@@ -19,6 +19,7 @@ from typing import Any
 
 from phonefarm.actors.ports import FarmChange, ManagerPort, PhonePort
 from phonefarm.core import placement, routing
+from phonefarm.core.line import Line
 from phonefarm.errors import PhoneFarmError, Unavailable
 from phonefarm.models.clock import Clock, system_clock
 from phonefarm.models.phone import AccountRow, PhoneRow
@@ -92,7 +93,7 @@ class Router:
         self._clock = clock
         self._delivery_seconds = delivery_seconds
         self._rest_seconds = rest_seconds
-        self._waiting: dict[str, WaitingItem] = {}
+        self._waiting = Line()
         self._running: dict[str, Running] = {}
         self._phones: dict[str, PhoneRow] = {}
         self._accounts: dict[str, AccountRow] = {}
@@ -172,12 +173,12 @@ class Router:
         for account in change.accounts:
             self._accounts[account.account_id] = account
         for item_id in change.gone:
-            self._waiting.pop(item_id, None)
+            self._waiting.remove(item_id)
         freed = set(change.freed)
         self._running = {k: r for k, r in self._running.items() if r.phone_id not in freed} if freed else self._running
         for item in change.waiting:
             self._running.pop(item.item_id, None)
-            self._waiting[item.item_id] = item
+            self._waiting.put(item)
 
     async def _cancel(self, phone_id: str, item_id: str, attempt: int, order: CancelOrder) -> None:
         try:
@@ -219,7 +220,7 @@ class Router:
             await self._grant(wishes)
 
     def _load(self, snapshot: QueueSnapshot) -> None:
-        self._waiting = {item.item_id: item for item in snapshot.waiting}
+        self._waiting = Line(snapshot.waiting)
         self._running = {running.item_id: running for running in snapshot.running}
         self._phones = {row.phone_id: row for row in snapshot.phones}
         self._accounts = {row.account_id: row for row in snapshot.accounts}
@@ -231,7 +232,7 @@ class Router:
         if not self._waiting:
             return []
         now = self._clock()
-        return placement.place(self._waiting.values(), self._farm(now), now, limit=WAVE)
+        return placement.place(self._waiting.ready(now), self._farm(now), now, limit=WAVE)
 
     def _farm(self, now: int) -> placement.Farm:
         today = now // _DAY_MS
@@ -255,7 +256,7 @@ class Router:
     def _granted(self, job: Job) -> None:
         self._turn += 1
         self._rested[job.phone_id] = self._turn
-        self._waiting.pop(job.lease.item_id, None)
+        self._waiting.remove(job.lease.item_id)
         self._running[job.lease.item_id] = Running(
             item_id=job.lease.item_id, attempt=job.lease.attempt, phone_id=job.phone_id, account_id=job.account_id
         )
@@ -264,7 +265,7 @@ class Router:
     async def _rest(self) -> None:
         """Until something changes, or the next item's time comes."""
         now = self._clock()
-        times = [item.ready_at for item in self._waiting.values() if item.ready_at > now]
+        times = [] if (next_time := self._waiting.next_time(now)) is None else [next_time]
         if self._waiting and self._farm(now).spent_accounts:
             times.append(_tomorrow(now))
         timeout = min(self._rest_seconds, max(0.0, (min(times) - now) / 1000) + 0.001) if times else None
