@@ -89,7 +89,8 @@ class ActionResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """A judge's answer about one video; ``relevant`` None with ``error`` set when the judge failed."""
+    """A judge's answer about one video; ``relevant`` None with ``error`` set when the judge failed. ``flagged``: what
+    whoever reads it should know of the text it is about."""
 
     relevant: bool | None
     score: float | None = None
@@ -97,6 +98,7 @@ class Verdict:
     judge: str = "lexical"
     prompt: Mapping[str, str] | None = None
     error: str | None = None
+    flagged: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The ``verdict`` object of contract section 10."""
@@ -107,4 +109,5 @@ class Verdict:
             "judge": self.judge,
             "prompt": dict(self.prompt) if self.prompt is not None else None,
         }
-        return body if self.error is None else {**body, "error": self.error}
+        more = {"error": self.error, "flagged": self.flagged}
+        return body | {name: value for name, value in more.items() if value is not None}

@@ -2,6 +2,9 @@
 
 A line is written before a request leaves and another when its answer is there (``tests.chaos.reading``), so the file is
 a record of its own: what was acknowledged stands in it whatever becomes of the farm.
+
+Those that may send at once are counted here and not by httpx's pool: when a thousand callers wait for a connection
+while the farm is away, that pool loses connections to those that give up, and in the end nobody gets one.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from tests.chaos.records import CANCEL, SUBMIT
 from tests.chaos.storm.orders import SYSTEM, Order
 
 _PAUSE = 0.3
+_AT_ONCE = 64
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _SOON_SECONDS = 4.0
 
@@ -35,8 +39,9 @@ class Clients:
             headers={"Authorization": f"Bearer {key}"},
             timeout=20,
             trust_env=False,
-            limits=httpx.Limits(max_connections=128),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=_AT_ONCE),
         )
+        self._turn = asyncio.Semaphore(_AT_ONCE)
         self.answered = 0
         self.unanswered: list[str] = []
         self.strange: Counter[int] = Counter()
@@ -74,14 +79,16 @@ class Clients:
     async def _send(
         self, order: Order, body: Mapping[str, Any], copy: int, timeout: float | None
     ) -> httpx.Response | None:
-        name = self._notebook.begin(
-            kind=SUBMIT, key=_key(order), body="another" if copy < 0 else "order", about=order.kind, process_id=None
-        )
-        url = f"{self._url()}/capability-requests/enqueue"
-        try:
-            answer = await self._http.post(url, json=body, timeout=timeout or 20)
-        except httpx.HTTPError:
-            return None
+        said_to_be = "another" if copy < 0 else "order"
+        async with self._turn:
+            name = self._notebook.begin(
+                kind=SUBMIT, key=_key(order), body=said_to_be, about=order.kind, process_id=None
+            )  # fmt: skip
+            url = f"{self._url()}/capability-requests/enqueue"
+            try:
+                answer = await self._http.post(url, json=body, timeout=timeout or 20)
+            except httpx.HTTPError:
+                return None
         said = _said(answer)
         if said is None:
             self.strange[answer.status_code] += 1
@@ -99,11 +106,12 @@ class Clients:
             "force_after_seconds": 2,
         }
         while time.monotonic() < until:
-            name = self._notebook.begin(kind=CANCEL, key=_key(order), body=order.strategy, process_id=process_id)
-            try:
-                answer = await self._http.post(f"{self._url()}/processes/{process_id}/cancel", json=body)
-            except httpx.HTTPError:
-                answer = None
+            async with self._turn:
+                name = self._notebook.begin(kind=CANCEL, key=_key(order), body=order.strategy, process_id=process_id)
+                try:
+                    answer = await self._http.post(f"{self._url()}/processes/{process_id}/cancel", json=body)
+                except httpx.HTTPError:
+                    answer = None
             if answer is not None:
                 self._notebook.end(name, status=answer.status_code, process_id=process_id)
                 if answer.status_code not in _AGAIN:

@@ -91,7 +91,15 @@ def test_what_a_model_says_under_orders_is_no_verdict_unless_it_keeps_the_contra
 
 
 def test_a_verdict_has_no_room_for_an_action_and_actions_are_planned_before_a_screen_is_read() -> None:
-    assert {field.name for field in fields(Verdict)} == {"relevant", "score", "reason", "judge", "prompt", "error"}
+    assert {field.name for field in fields(Verdict)} == {
+        "relevant",
+        "score",
+        "reason",
+        "judge",
+        "prompt",
+        "error",
+        "flagged",
+    }
     planned = plan(Capability.KEYWORD_WARMUP, keyword_inputs(judge=True, prompts={"keyword_judge": PROMPT}))
     assert {action.kind for action in planned} <= set(ActionKind)
     hostile = keyword_inputs(keywords=[INJECTIONS[0]], judge=True, prompts={"keyword_judge": PROMPT})
