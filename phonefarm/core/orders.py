@@ -1,8 +1,8 @@
 """Whether a text that strangers wrote seems to give orders to a judge. Pure.
 
 A sign for whoever reads results, and nothing more: no verdict and no action depends on it, since no list of patterns
-finds everything and an honest video may quote one. What keeps orders harmless is that a verdict can only choose watch or
-skip, and that a screen's text stays between marks (``judge.messages``).
+finds everything and an honest video may quote one. What keeps orders harmless is that a verdict can only choose watch
+or skip, and that a screen's text stays between marks (``judge.messages``).
 """
 
 from __future__ import annotations
