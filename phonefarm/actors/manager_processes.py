@@ -1,7 +1,7 @@
 """The manager's desk for processes: accepting, reading, waiting for news, cancelling, replaying.
 
-A submission: look the keys up, ask the router about what is new, commit, then tell the router and the callback sender.
-Nobody is told anything before it is committed.
+A submission: ask the router where it would run, look its key up and commit it in one transaction, then tell the router
+and the callback sender. Nobody is told anything before it is committed; a duplicate needs no router.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from phonefarm.models.process import (
     CancelCommand,
     ProcessQuery,
     ReplayCommand,
-    ResolvedItem,
+    Resolution,
     Submission,
     SubmitOutcome,
 )
@@ -41,27 +41,26 @@ class ProcessDesk(ManagerCore):
         return await self._detached(self._submit_many(batch))
 
     async def _submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]:
-        known = await self._db.read(lambda c: accept.find_keys(c, [s.key for s in batch]))
-        fresh = [s for s in batch if s.key not in known]
-        resolved = await self._resolve(fresh)
-        planned = [_planned(s, r) for s, r in zip(fresh, resolved, strict=True) if not isinstance(r, RequestError)]
-        answers: dict[int, SubmitOutcome] = {
-            id(s): r for s, r in zip(fresh, resolved, strict=True) if isinstance(r, RequestError)
-        }
-        if planned:
-            outcomes = await self._accept(planned)
-            answers.update({id(p.submission): o for p, o in zip(planned, outcomes, strict=True)})
-        return [answers.get(id(s)) or accept.answer_known(s, known[s.key]) for s in batch]
+        try:
+            resolved = await self._router.resolve([s.target for s in batch])
+        except Unavailable:
+            if (known := await self._known(batch)) is None:
+                raise
+            return known
+        asked = [_asked(s, r) for s, r in zip(batch, resolved, strict=True)]
+        return await self._accept(asked)
 
-    async def _accept(self, planned: Sequence[accept.Planned]) -> list[SubmitOutcome]:
-        outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, planned, self._new_id))
+    async def _known(self, batch: Sequence[Submission]) -> list[SubmitOutcome] | None:
+        """The answers if all of them are duplicates."""
+        known = await self._db.read(lambda c: accept.find_keys(c, [s.key for s in batch]))
+        return None if any(s.key not in known for s in batch) else [accept.answer_known(s, known[s.key]) for s in batch]
+
+    async def _accept(self, asked: Sequence[accept.Planned | accept.Refused]) -> list[SubmitOutcome]:
+        outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, asked, self._new_id))
         if waiting:
             self._news(FarmChange(waiting=tuple(waiting)))
             self._kick()
         return outcomes
-
-    async def _resolve(self, fresh: Sequence[Submission]) -> list[Sequence[ResolvedItem] | RequestError]:
-        return await self._router.resolve([s.target for s in fresh]) if fresh else []
 
     async def replay(self, command: ReplayCommand, *, system: str | None = None) -> SubmitOutcome:
         """Run again what did not finish of a failed process (contract section 6)."""
@@ -164,6 +163,8 @@ class ProcessDesk(ManagerCore):
         return answer
 
 
-def _planned(submission: Submission, items: Sequence[ResolvedItem]) -> accept.Planned:
+def _asked(submission: Submission, answer: Resolution) -> accept.Planned | accept.Refused:
+    if isinstance(answer, RequestError):
+        return accept.Refused(submission=submission, error=answer)
     length = len(plan(submission.capability, submission.inputs))
-    return accept.Planned(submission=submission, items=items, actions_total=length)
+    return accept.Planned(submission=submission, items=answer, actions_total=length)

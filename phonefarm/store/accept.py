@@ -1,7 +1,7 @@
 """Accepting submissions: look keys up, then insert processes, items, history and the first callback.
 
-The look-up comes first and apart, so that a duplicate answers even when its target could no longer be
-resolved, and so that the router is asked only about what is new. The insert is guarded by the unique key.
+A key that exists is answered first, so that a duplicate answers even when its target could no longer be resolved. The
+look-up and the insert are one transaction, and the insert is guarded by the unique key.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from phonefarm.core import lifecycle
-from phonefarm.errors import Conflict
+from phonefarm.errors import Conflict, RequestError
 from phonefarm.models.process import Accepted, ResolvedItem, Submission, SubmitOutcome
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import ItemState, Milestone, ProcessState, PublicStatus
+from phonefarm.store import bulk
 from phonefarm.store.ledger import outbox_row, progress
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Tx
@@ -44,6 +45,14 @@ class Planned:
     submission: Submission
     items: Sequence[ResolvedItem]
     actions_total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A submission that is answered with ``error``, unless it is a duplicate of one that was accepted."""
+
+    submission: Submission
+    error: RequestError
 
 
 def fingerprint(canonical: Mapping[str, Any]) -> str:
@@ -111,22 +120,21 @@ def _differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str
 
 
 def accept(
-    tx: Tx, batch: Sequence[Planned], new_id: Callable[[], str]
+    tx: Tx, batch: Sequence[Planned | Refused], new_id: Callable[[], str]
 ) -> tuple[list[SubmitOutcome], list[WaitingItem]]:
-    """Insert what is new of ``batch``; answer each. Also the items that now wait.
-
-    Keys are looked up again inside the transaction: what arrived since the first look-up is a duplicate here.
-    """
+    """Insert what is new of ``batch`` and not refused; answer each. Also the items that now wait."""
     known = find_keys(tx.connection, [p.submission.key for p in batch])
     rows = _Rows(tx.now, new_id)
     outcomes: list[SubmitOutcome] = []
-    for planned in batch:
-        submission = planned.submission
+    for asked in batch:
+        submission = asked.submission
         if (earlier := known.get(submission.key)) is not None:
             outcomes.append(answer_known(submission, earlier))
-            continue
-        known[submission.key] = rows.add(planned)
-        outcomes.append(_accepted(submission))
+        elif isinstance(asked, Refused):
+            outcomes.append(asked.error)
+        else:
+            known[submission.key] = rows.add(asked)
+            outcomes.append(_accepted(submission))
     rows.insert(tx)
     tx.touched.update(item.process_id for item in rows.waiting)
     return outcomes, rows.waiting
@@ -175,8 +183,7 @@ class _Rows:
             (events, self._events),
             (outbox, self._outbox),
         ):
-            if rows:
-                tx.rows(sa.insert(table), rows)
+            bulk.insert(tx, table, rows)
 
     def _process(self, submission: Submission) -> dict[str, Any]:
         canonical = submission.canonical()
