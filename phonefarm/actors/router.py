@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from phonefarm.actors.lineup import LineUp
 from phonefarm.actors.ports import FarmChange, ManagerPort, PhonePort
 from phonefarm.core import placement, routing
-from phonefarm.core.line import Line
+from phonefarm.core.line import Line, effective_priority, queue_order
 from phonefarm.errors import PhoneFarmError, Unavailable
 from phonefarm.models.clock import Clock, system_clock
 from phonefarm.models.phone import AccountRow, PhoneRow
@@ -56,7 +56,7 @@ def _shown(item: WaitingItem, now: int) -> dict[str, Any]:
         "queue_item_id": item.item_id,
         "process_id": item.process_id,
         "priority": item.priority,
-        "effective_priority": placement.effective_priority(item, now),
+        "effective_priority": effective_priority(item, now),
         "created_at": item.created_at,
         "ready_at": item.ready_at,
         "attempt": item.attempt,
@@ -99,6 +99,8 @@ class Router:
         self._accounts: dict[str, AccountRow] = {}
         self._rested: dict[str, int] = {}
         self._turn = 0
+        self._changes = 0
+        self._order = LineUp()
         self._loaded = asyncio.Event()
         self._wake = asyncio.Event()
         self._reload = True
@@ -139,17 +141,14 @@ class Router:
             return {}
         now = self._clock()
         reasons = placement.Reasons(self._farm(now), now)
-        order = sorted(placement.queue_order(item, now) for item in self._waiting.values())
-        return {
-            item.item_id: _why(item, bisect_left(order, placement.queue_order(item, now)) + 1, reasons, now)
-            for item in wanted
-        }
+        order = self._order.of(self._waiting.values(), now)
+        return {item.item_id: _why(item, order.position(item), reasons, now) for item in wanted}
 
     async def queue(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         """What waits: first what may run now, in claim order, then the rest by its time."""
         now = self._clock()
         reasons = placement.Reasons(self._farm(now), now)
-        order = sorted(self._waiting.values(), key=lambda item: placement.queue_order(item, now))
+        order = sorted(self._waiting.values(), key=lambda item: queue_order(item, now))
         page = enumerate(order[offset : offset + limit], offset + 1)
         return [{**_shown(item, now), **_why(item, position, reasons, now)} for position, item in page]
 
@@ -157,6 +156,7 @@ class Router:
 
     async def changed(self, change: FarmChange) -> None:
         """News from the manager, after commit. While a snapshot is on its way the news is applied after it too."""
+        self._changes += 1
         if self._missed is not None:
             self._missed.append(change)
         self._apply(change)
@@ -217,7 +217,7 @@ class Router:
             for change in missed:
                 self._apply(change)
         while wishes := self._place():
-            await self._grant(wishes)
+            await self._grant_all(wishes)
 
     def _load(self, snapshot: QueueSnapshot) -> None:
         self._waiting = Line(snapshot.waiting)
@@ -232,7 +232,15 @@ class Router:
         if not self._waiting:
             return []
         now = self._clock()
-        return placement.place(self._waiting.ready(now), self._farm(now), now, limit=WAVE)
+        return placement.place(self._waiting, self._farm(now), now)
+
+    async def _grant_all(self, wishes: Sequence[Assignment]) -> None:
+        """Wave by wave, until there is news: what is more urgent by now goes first in the next placement."""
+        known = self._changes
+        for first in range(0, len(wishes), WAVE):
+            if self._changes != known:
+                return
+            await self._grant(wishes[first : first + WAVE])
 
     def _farm(self, now: int) -> placement.Farm:
         today = now // _DAY_MS

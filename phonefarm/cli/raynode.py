@@ -119,8 +119,15 @@ def environment(
         "RAY_AUTH_TOKEN_PATH": str(state.ray_token_file),
         "RAY_SERVE_ENABLE_HA_PROXY": switch,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": switch,
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(os.cpu_count() or 1)),
         COOKIE_ENV: cookie,
     }
+
+
+def haproxy_threads(cores: int) -> int:
+    """Never more than there are cores: its threads wait for each other by spinning, so with Ray's four on two busy
+    cores a storm saw them burn one and a half cores for a quarter of an hour. One moves far more than replicas take."""
+    return max(1, min(4, cores // 2))
 
 
 def command(*, temp_dir: Path, ports: Mapping[str, int], host: str) -> list[str]:

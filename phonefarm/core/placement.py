@@ -1,8 +1,8 @@
 """Who runs next: (waiting items, phones, now) -> assignments, and the reason for every item that must wait.
 
-One pass over the items in claim order: by priority, which rises while an item waits, so nothing starves. Free
-phones are held once, by id, and once more per group, both in the order of their last use, so a pinned item costs
-one look-up and a free one takes the phone that rested longest.
+One pass over the lines of what waits (``line``) in claim order: by priority, which rises while an item waits, so
+nothing starves. Free phones are held once, by id, and once more per group, both in the order of their last use, so a
+pinned item costs one look-up and a free one takes the phone that rested longest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from phonefarm.core.line import Line
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import Assignment, WaitingItem
 from phonefarm.models.states import PhoneState, WaitingReason
@@ -38,57 +39,36 @@ class Farm:
         return account_id in (self.timed_out_accounts if begun else self.spent_accounts)
 
 
-#: A waiting item rises by one level of priority for each so many seconds it could have run.
-AGING_SECONDS = 300
-TOP_PRIORITY = 9
-
-
-def effective_priority(item: WaitingItem, now: int) -> int:
-    """The item's priority, raised by how long it has waited since it could have run; at most 9.
-
-    At the top the oldest goes first, so nothing starves however much urgent work keeps coming."""
-    waited = max(0, now - max(item.created_at, item.ready_at))
-    return min(TOP_PRIORITY, item.priority + waited // (AGING_SECONDS * 1000))
-
-
-def claim_order(item: WaitingItem, now: int) -> tuple[int, int, str]:
-    """Sort key: higher effective priority first, then first come first served."""
-    return (-effective_priority(item, now), item.created_at, item.item_id)
-
-
-def queue_order(item: WaitingItem, now: int) -> tuple[int, tuple[int, int, str]]:
-    """Sort key of all that waits: what may run now in claim order, then the others by the time they may."""
-    return (max(0, item.ready_at - now), claim_order(item, now))
-
-
-def place(waiting: Iterable[WaitingItem], farm: Farm, now: int, *, limit: int | None = None) -> list[Assignment]:
+def place(waiting: Line, farm: Farm, now: int, *, limit: int | None = None) -> list[Assignment]:
     """The assignments to make now (``now`` in ms since the epoch), at most ``limit``. No phone and no account is
     given twice."""
     free = _FreePhones(farm)
-    if not free:
-        return []
-    heap = [(claim_order(item, now), item) for item in waiting if item.ready_at <= now]
-    heapq.heapify(heap)
-    ready = (heapq.heappop(heap)[1] for _ in range(len(heap)))
-    return list(islice(_assign(ready, free, _FreeAccounts(farm)), limit))
+    return list(islice(_assign(waiting, free, _FreeAccounts(farm), now), limit)) if free else []
 
 
-def _assign(items: Iterable[WaitingItem], free: _FreePhones, accounts: _FreeAccounts) -> Iterator[Assignment]:
-    hopeless: set[tuple[object, ...]] = set()  # wishes nothing was left for; nothing comes back in one pass
-    for item in items:
-        if not free:
-            return
-        wish = (item.phone_id, item.phone_group, item.account_id, item.account_group, item.attempt > 0)
-        if wish in hopeless:
-            continue
+def _assign(waiting: Line, free: _FreePhones, accounts: _FreeAccounts, now: int) -> Iterator[Assignment]:
+    """By the firsts of all lines, the first of these first. A line whose first finds nothing is left: nothing comes
+    back in one pass."""
+    firsts = [
+        (*first, line)
+        for wish, line in waiting.lines(now)
+        if (wish.phone_id is None or wish.phone_id in free) and (first := next(line, None)) is not None
+    ]
+    heapq.heapify(firsts)
+    while firsts and free:
+        _, item, line = firsts[0]
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
-        if found is None:
-            hopeless.add(wish)
-            continue
-        phone_id, account_id = found
-        free.take(phone_id)
-        accounts.take(account_id)
-        yield Assignment(item_id=item.item_id, phone_id=phone_id, account_id=account_id)
+        following = None
+        if found is not None:
+            phone_id, account_id = found
+            free.take(phone_id)
+            accounts.take(account_id)
+            yield Assignment(item_id=item.item_id, phone_id=phone_id, account_id=account_id)
+            following = next(line, None)
+        if following is None:
+            heapq.heappop(firsts)
+        else:
+            heapq.heapreplace(firsts, (*following, line))
 
 
 def _by_phone(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> tuple[str, str | None] | None:

@@ -69,12 +69,8 @@ def find_keys(connection: Connection, keys: Sequence[Key]) -> dict[Key, Known]:
         by_caller.setdefault((process_type, system), []).append(request_id)
     found: dict[Key, Known] = {}
     for (process_type, system), request_ids in by_caller.items():
-        query = _KEY_QUERY.where(
-            processes.c.process_type == process_type,
-            processes.c.system == system,
-            processes.c.request_id.in_(request_ids),
-        )
-        for row in connection.execute(query):
+        values = {"wanted_type": process_type, "wanted_system": system, "wanted_ids": request_ids}
+        for row in connection.execute(_KEY_QUERY, values):
             found[(process_type, system, row.request_id)] = Known(
                 process_id=row.id, fingerprint=row.fingerprint, canonical=row.canonical, state=ProcessState(row.state)
             )
@@ -83,6 +79,10 @@ def find_keys(connection: Connection, keys: Sequence[Key]) -> dict[Key, Known]:
 
 _KEY_QUERY = sa.select(
     processes.c.request_id, processes.c.id, processes.c.fingerprint, processes.c.canonical, processes.c.state
+).where(
+    processes.c.process_type == sa.bindparam("wanted_type"),
+    processes.c.system == sa.bindparam("wanted_system"),
+    processes.c.request_id.in_(sa.bindparam("wanted_ids", expanding=True)),
 )
 
 

@@ -129,3 +129,8 @@ def test_the_judge_s_endpoint_comes_from_the_environment(state: StateDir, monkey
     monkeypatch.setenv("PHONEFARM_JUDGE_URL", "127.0.0.1:8080")
     with pytest.raises(ConfigError, match="http"):
         made(state, UpOptions(), {})
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (64, 4)])
+def test_haproxy_never_has_more_threads_than_cores(cores: int, threads: int) -> None:
+    assert raynode.haproxy_threads(cores) == threads

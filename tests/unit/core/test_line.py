@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phonefarm.core.line import Line
-from phonefarm.models.queue import WaitingItem
+from phonefarm.core import placement
+from phonefarm.core.line import Line, claim_order
+from phonefarm.models.phone import AccountRow, PhoneRow
+from phonefarm.models.queue import Assignment, WaitingItem
+from phonefarm.models.states import PhoneState
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -46,3 +52,60 @@ def test_a_line_of_many_is_made_at_once() -> None:
     line = Line(item(n, n) for n in range(10))
     assert [i.item_id for i in line.ready(4)] == ["0", "1", "2", "3", "4"]
     assert line.next_time(4) == 5
+
+
+MOVES = st.lists(
+    st.tuples(
+        st.integers(0, 7),  # which item
+        st.one_of(
+            st.none(),  # it leaves
+            st.fixed_dictionaries(
+                {
+                    "priority": st.sampled_from([0, 5, 9]),
+                    "created_at": st.integers(0, 3).map(lambda n: n * 200_000),
+                    "ready_at": st.sampled_from([0, 150_000, 500_000, 2_000_000]),
+                    "phone_id": st.sampled_from([None, None, "A", "B"]),
+                    "phone_group": st.sampled_from([None, "g"]),
+                    "account_id": st.sampled_from([None, "x"]),
+                    "attempt": st.integers(0, 1),
+                    "last_phone": st.sampled_from([None, "A"]),
+                }
+            ),
+        ),
+        st.integers(0, 400_000),  # so much later
+    ),
+    max_size=30,
+)
+PHONES = {
+    name: PhoneRow(phone_id=name, host="h", serial=name, state=PhoneState.AVAILABLE, groups=groups)
+    for name, groups in (("A", ("g",)), ("B", ()), ("C", ("g",)))
+}
+ACCOUNTS = {"x": AccountRow(account_id="x", active=True, authorization={"authorized_by": "a"})}
+
+
+@given(MOVES)
+@settings(max_examples=300)
+def test_a_line_with_a_past_is_placed_like_all_that_waits_sorted_anew(moves: list[Any]) -> None:
+    """Whatever came, left, came back or aged: the assignments are those of one greedy pass over everything in order."""
+    line, plain, now = Line(), dict[str, WaitingItem](), 0
+    here = placement.Farm(phones=PHONES, accounts=ACCOUNTS)
+    for number, values, later in moves:
+        now += later
+        if values is None:
+            line.remove(str(number))
+            plain.pop(str(number), None)
+        else:
+            one = WaitingItem(item_id=str(number), process_id="p", **values)
+            line.put(one)
+            plain[one.item_id] = one
+        assert placement.place(line, here, now) == greedy(plain.values(), here, now)
+
+
+def greedy(waiting: Iterable[WaitingItem], here: placement.Farm, now: int) -> list[Assignment]:
+    free, accounts, found = placement._FreePhones(here), placement._FreeAccounts(here), []
+    for one in sorted((i for i in waiting if i.ready_at <= now), key=lambda i: claim_order(i, now)):
+        if (place := placement._by_phone(one, free, accounts)) is not None:
+            free.take(place[0])
+            accounts.take(place[1])
+            found.append(Assignment(item_id=one.item_id, phone_id=place[0], account_id=place[1]))
+    return found

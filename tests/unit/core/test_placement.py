@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonefarm.core.placement import Farm, claim_order, effective_priority, place, queue_order, why_waiting
+from phonefarm.core.line import Line, claim_order, effective_priority, queue_order
+from phonefarm.core.placement import Farm, place, why_waiting
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import PhoneState, WaitingReason
@@ -46,7 +47,7 @@ SPENT, TAKEN = WaitingReason.ACCOUNT_DAILY_LIMIT, WaitingReason.ACCOUNT_BUSY
 
 
 def pairs(*items: WaitingItem, on: Farm) -> dict[str, str]:
-    return {a.item_id: a.phone_id for a in place(items, on, NOW)}
+    return {a.item_id: a.phone_id for a in place(Line(items), on, NOW)}
 
 
 def test_higher_priority_first_then_first_come() -> None:
@@ -74,7 +75,7 @@ def test_nothing_starves_under_a_steady_stream_of_the_most_urgent_work() -> None
         for n in range(3):
             if len(waiting) < 500:  # placing is what is tried here, not memory
                 waiting[f"{minute}-{n}"] = item(f"{minute}-{n}", priority=9, created_at=now)
-        for assignment in place(waiting.values(), here, now):
+        for assignment in place(Line(waiting.values()), here, now):
             done[assignment.item_id] = minute
             del waiting[assignment.item_id]
         if all(f"low{n}" in done for n in range(6)):
@@ -92,7 +93,7 @@ def test_what_waits_for_its_time_stands_behind_what_may_run() -> None:
 def test_no_more_than_the_limit_is_placed_and_the_first_come_first() -> None:
     items = [item("a", created_at=2), item("b", created_at=1), item("c", created_at=3)]
     here = farm(*(phone(x) for x in "ABC"))
-    assert [a.item_id for a in place(items, here, NOW, limit=2)] == ["b", "a"]
+    assert [a.item_id for a in place(Line(items), here, NOW, limit=2)] == ["b", "a"]
 
 
 def test_a_draining_phone_gets_no_work() -> None:
@@ -107,7 +108,7 @@ def test_a_big_farm_is_placed_without_looking_at_every_pair() -> None:
     here = farm(*phones, accounts=looks, busy_phones={f"p{n}" for n in range(1, 2_000)})
     waiting = [item(f"i{n:06d}", account_group="all", created_at=n) for n in range(20_000)]
     waiting += [item(f"j{n:06d}", phone_group="g3", created_at=n) for n in range(20_000)]
-    assert [a.item_id for a in place(waiting, here, NOW)] == ["i000000"]
+    assert [a.item_id for a in place(Line(waiting), here, NOW)] == ["i000000"]
     assert looks.count < 10_000
 
 
@@ -168,7 +169,7 @@ def test_a_retry_goes_on_with_its_session_on_an_account_that_has_had_its_session
 def test_an_account_group_takes_a_free_account_on_its_own_phone() -> None:
     accounts = {a.account_id: a for a in (account("x", group="g", phone_id="A"), account("y", group="g", phone_id="B"))}
     here = farm(phone("A", PhoneState.OFFLINE), phone("B"), accounts=accounts)
-    (given_,) = place([item("1", account_group="g")], here, NOW)
+    (given_,) = place(Line([item("1", account_group="g")]), here, NOW)
     assert (given_.phone_id, given_.account_id) == ("B", "y")
 
 
@@ -235,7 +236,7 @@ def test_no_phone_is_given_twice_and_none_is_left_idle_for_nothing(
     phones: list[PhoneRow], items: list[WaitingItem], busy: set[str]
 ) -> None:
     here = farm(*phones, busy_phones=busy)
-    given_ = place(items, here, NOW)
+    given_ = place(Line(items), here, NOW)
     by_item = {i.item_id: i for i in items}
     taken = [a.phone_id for a in given_]
     assert len(taken) == len(set(taken))
