@@ -1,5 +1,5 @@
 """The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones | phone | queue |
-capabilities | replay | keys | profile | backup | restore``.
+capabilities | replay | keys | profile | maintain | backup | restore``.
 
 Theory of operation
 -------------------
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import typer
 
 from phonefarm.cli import backup, commands, demo, operating, profiles, up
+from phonefarm.cli.maintain import command as maintain
 from phonefarm.cli.terminal import Terminal
 from phonefarm.errors import PhoneFarmError
 
@@ -32,6 +33,7 @@ demo.register(app)
 commands.register(app)
 operating.register(app)
 profiles.register(app)
+maintain.register(app)
 backup.register(app)
 
 

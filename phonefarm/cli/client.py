@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phonefarm.cli.statedir import READY, StateDir
-from phonefarm.client import Farm
 from phonefarm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phonefarm.client import Farm
 
 
 def open_client(url: str | None, state_dir: Path, key: str | None) -> Farm:
     """A client from the options of a command; farm.json and the key file fill the gaps. Raises ConfigError."""
+    from phonefarm.client import Farm  # not before it is needed: --help must be quick
+
     state = StateDir(state_dir)
     if url is None:
         farm = state.read()

@@ -9,7 +9,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,8 +17,10 @@ from phonefarm.cli import views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.statedir import DEFAULT_DIR
 from phonefarm.cli.terminal import Terminal, json_text
-from phonefarm.client import Farm, Process
 from phonefarm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phonefarm.client import Farm, Process
 
 #: How long one look at a process may wait for its next status; progress in between shows this often.
 POLL_SECONDS = 1.0

@@ -15,20 +15,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from phonefarm.cli import views
 from phonefarm.cli.commands import follow, print_json
 from phonefarm.cli.plan import UpOptions
-from phonefarm.cli.receiver import Received, Receiver
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, FarmFile, StateDir, write_private
 from phonefarm.cli.supervisor import FarmDied
 from phonefarm.cli.terminal import Terminal
 from phonefarm.cli.up import end_from_outside, start_detached
-from phonefarm.client import Farm
+
+if TYPE_CHECKING:
+    from phonefarm.cli.receiver import Received
+    from phonefarm.client import Farm
 
 PHONES = 3
 OUTPUT = Path("demo-output")
@@ -94,6 +96,9 @@ def _finish(state: StateDir, *, keep: bool, remove: bool, console: Terminal) -> 
 
 
 def _session(state: StateDir, farm: FarmFile, secret: str, output: Path, console: Terminal) -> dict[str, Any]:
+    from phonefarm.cli.receiver import Receiver
+    from phonefarm.client import Farm
+
     with Receiver(secret) as receiver, Farm(farm.url, state.api_key()) as client:
         _wait_for_phones(client, console)
         accepted = client.submit(request(receiver.url, request_id=f"demo-{secrets.token_hex(6)}"))

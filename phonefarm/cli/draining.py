@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from phonefarm.cli.statedir import StateDir, write_private
-from phonefarm.client import Farm
 from phonefarm.errors import PhoneFarmError
+
+if TYPE_CHECKING:
+    from phonefarm.client import Farm
 
 Scope = Literal["phone", "group", "host", "farm"]
 _TICK = 0.5

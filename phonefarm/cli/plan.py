@@ -10,9 +10,7 @@ from typing import Any
 
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
-from phonefarm.devices.profiles import load_profile, profile_names
 from phonefarm.errors import ConfigError
-from phonefarm.farmfile import read_farm_file
 from phonefarm.settings import PROFILES, HostSettings, Settings, read_judge
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -43,6 +41,8 @@ class UpOptions:
 
 def read_config(options: UpOptions) -> dict[str, Any]:
     """farm.yaml, if one was named."""
+    from phonefarm.farmfile import read_farm_file
+
     return {} if options.config is None else read_farm_file(options.config)
 
 
@@ -80,6 +80,8 @@ def settings(
 
 def check(options: UpOptions, config: dict[str, Any]) -> None:
     """Raises ConfigError for what cannot work, before anything is started."""
+    from phonefarm.devices.profiles import load_profile, profile_names
+
     own = options.state_dir / PROFILES
     for name in sorted({*profile_names(own), str(config.get("app", "feed"))}):
         load_profile(name, own)

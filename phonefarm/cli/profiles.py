@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,16 +20,15 @@ from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import Json, Key, StateDirOption, Url, print_json
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.cli.terminal import Terminal, harmless
-from phonefarm.client import Farm
-from phonefarm.devices.draft import draft
-from phonefarm.devices.driver import Driver
-from phonefarm.devices.handset import Handset
-from phonefarm.devices.navigator import Navigator
-from phonefarm.devices.profiles import Profile, load_profile, load_profile_file
-from phonefarm.devices.upkeep import front_of
-from phonefarm.devices.walk import Walk, Walked
 from phonefarm.errors import ConfigError
 from phonefarm.settings import PROFILES
+
+if TYPE_CHECKING:
+    from phonefarm.client import Farm
+    from phonefarm.devices.driver import Driver
+    from phonefarm.devices.handset import Handset
+    from phonefarm.devices.profiles import Profile
+    from phonefarm.devices.walk import Walked
 
 profile_app = typer.Typer(help="App profiles: check one on a phone, begin one from its screen.", no_args_is_help=True)
 
@@ -63,6 +62,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Walk through an app, looking only, and say which selectors of its profile hold. Ends with 1 if some do not."""
+    from phonefarm.devices.navigator import Navigator
+    from phonefarm.devices.walk import Walk
+
     profile = _profile(name, state_dir)
     with _at(phone, serial, adb_port, url, key, state_dir) as driver:
         walked = Walk(Navigator(hands=_hands(driver), profile=profile), keyword).go()
@@ -84,6 +86,9 @@ def record(
     state_dir: StateDirOption = DEFAULT_DIR,
 ) -> None:
     """Print the beginning of a profile from what the phone shows now. It touches nothing."""
+    from phonefarm.devices.draft import draft
+    from phonefarm.devices.upkeep import front_of
+
     with _at(phone, serial, adb_port, url, key, state_dir) as driver:
         hands = _hands(driver)
         hands.begin(60.0, "the look")
@@ -95,6 +100,8 @@ def record(
 
 
 def _profile(name: str, state_dir: Path) -> Profile:
+    from phonefarm.devices.profiles import load_profile, load_profile_file
+
     if name.endswith((".yaml", ".yml")):
         return load_profile_file(Path(name))
     return load_profile(name, state_dir / PROFILES)
@@ -106,6 +113,8 @@ class _NeverStopped:
 
 
 def _hands(driver: Driver) -> Handset:
+    from phonefarm.devices.handset import Handset
+
     return Handset(shell=driver, stop=_NeverStopped(), pause=time.sleep)
 
 
@@ -114,6 +123,8 @@ def _at(
     phone: str | None, serial: str | None, adb_port: int | None, url: str | None, key: str | None, state_dir: Path
 ) -> Iterator[Driver]:
     """The phone, for nobody else as long as this lasts."""
+    from phonefarm.devices.driver import Driver
+
     if serial is not None and adb_port is not None:
         yield Driver(port=adb_port, serial=serial)
         return

@@ -8,7 +8,6 @@ that is not ours.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import pickle
@@ -84,6 +83,8 @@ def _up(settings: Settings) -> None:
 
 
 def _down(hosts: Sequence[str]) -> None:
+    import asyncio
+
     import ray
 
     from phonefarm.actors import gateway
@@ -112,6 +113,8 @@ def _leave_serve() -> None:
 
 
 async def _let_go(host: str) -> None:
+    import asyncio
+
     from phonefarm.actors import gateway
 
     async with asyncio.timeout(6.0):

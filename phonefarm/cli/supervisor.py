@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phonefarm.cli import kin, plan, ports, raydriver, raynode
 from phonefarm.cli.draining import drained_before, resume_drained
@@ -29,10 +29,12 @@ from phonefarm.cli.raynode import RayNode
 from phonefarm.cli.sim import SimProcess
 from phonefarm.cli.statedir import READY, STARTING, FarmFile, StateDir, mark_of, runs
 from phonefarm.cli.voice import Voice
-from phonefarm.client import Farm
 from phonefarm.devices.processes import Mark
 from phonefarm.errors import ConfigError, PhoneFarmError
 from phonefarm.settings import Settings, child_environment, read_secrets
+
+if TYPE_CHECKING:
+    from phonefarm.client import Farm
 
 RAY_SECONDS, DEPLOY_SECONDS, READY_SECONDS = 90.0, 240.0, 90.0
 _TICK = 0.2
@@ -233,6 +235,8 @@ class Supervisor:
                 time.sleep(_TICK)
 
     def _client(self) -> Farm:
+        from phonefarm.client import Farm
+
         if self._settings is None:
             raise RuntimeError("the farm was not started")
         key = self._settings.api_key
@@ -311,6 +315,8 @@ def _url(host: str, port: int) -> str:
 
 
 def _answers(url: str) -> bool:
+    from phonefarm.client import Farm
+
     try:
         with Farm(url, "nobody", timeout=3.0, patience=0.0) as farm:
             farm.ready()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -27,7 +26,6 @@ from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.statedir import DEFAULT_DIR, READY, FarmFile, StateDir, runs
 from phonefarm.cli.supervisor import FarmDied, Supervisor
 from phonefarm.cli.voice import Voice
-from phonefarm.client import Farm
 from phonefarm.errors import ConfigError, PhoneFarmError
 from phonefarm.settings import child_environment, read_secrets
 
@@ -83,7 +81,7 @@ def up(
     farm = start_detached(options)
     state = StateDir(state_dir)
     voice.ready(farm, state, key_from_env=read_secrets().api_key is not None)
-    with Farm(farm.url, state.api_key()) as client:
+    with open_client(farm.url, state_dir, state.api_key()) as client:
         for phone in client.phones():
             voice.phone(phone)
     voice.event("detached", f"stop it with: phonefarm down --state-dir {state.path}")
@@ -191,6 +189,8 @@ def sim(
 
     Their serial numbers differ from those of `up --sim`, so they can be connected to a farm that has virtual phones.
     """
+    import asyncio
+
     from phonefarm.vphone.faultplan import PlanError, read_plan
     from phonefarm.vphone.host import HostConfig, serve_phones
 

@@ -19,6 +19,11 @@ class Voice:
         self._json = as_json
         self._console = Terminal(soft_wrap=True, highlight=False)
 
+    @property
+    def console(self) -> Terminal:
+        """Where it speaks; a bar of progress must stand on the same one."""
+        return self._console
+
     def event(self, event: str, line: str, *, style: str | None = None, **values: Any) -> None:
         if self._json:
             sys.stdout.write(json.dumps({"event": event, **values}) + "\n")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
+
+#: Every request has a callback; one to here says that nobody listens.
+NOBODY = "https://nobody.invalid/"
 
 
 class CallbackState(StrEnum):
@@ -41,3 +45,12 @@ class Delivery:
     error: str | None = None
     retry_in: float | None = None
     gone: bool = False
+
+
+def nobody_listens(url: str) -> bool:
+    """Whether the URL's host is in ``.invalid``, a domain that by RFC 6761 never resolves: nothing is to be sent."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    return host.endswith(".invalid")

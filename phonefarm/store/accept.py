@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from phonefarm.core import lifecycle
 from phonefarm.errors import Conflict, RequestError
+from phonefarm.models.outbox import nobody_listens
 from phonefarm.models.process import Accepted, ResolvedItem, Submission, SubmitOutcome
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import ItemState, Milestone, ProcessState, PublicStatus
@@ -247,6 +248,8 @@ class _Rows:
         )
 
     def _callback(self, process: Mapping[str, Any], planned: Planned) -> None:
+        if nobody_listens(process["callback"]["url"]):
+            return
         count = len(planned.items)
         self._outbox.append(
             outbox_row(

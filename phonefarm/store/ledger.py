@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from phonefarm.core import lifecycle
 from phonefarm.models.clock import rfc3339
-from phonefarm.models.outbox import CallbackState
+from phonefarm.models.outbox import CallbackState, nobody_listens
 from phonefarm.models.states import ItemState, Milestone, ProcessState
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Row, Tx
@@ -169,7 +169,7 @@ class _Settler:
         ]
 
     def _callbacks(self, announced: list[tuple[Milestone, ProcessState]]) -> list[dict[str, Any]]:
-        if not announced:
+        if not announced or nobody_listens(self._row["callback"]["url"]):
             return []
         progress = read_progress(self._ledger.tx, self._record.process_id)
         first = self._row["callback_seq"] + 1
