@@ -16,6 +16,8 @@ from phonefarm.errors import ConfigError
 API_KEY_ENV = "PHONEFARM_API_KEY"
 JUDGE_URL_ENV, JUDGE_MODEL_ENV, JUDGE_KEY_ENV = "PHONEFARM_JUDGE_URL", "PHONEFARM_JUDGE_MODEL", "PHONEFARM_JUDGE_KEY"
 WEBHOOK_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET"
+#: Where the farm's state is, for commands that are not told by --state-dir. Ray jobs on a farm have it.
+STATE_DIR_ENV = "PHONEFARM_STATE_DIR"
 NAMESPACE = "phonefarm"
 #: Where in the state directory operators put app profiles of their own.
 PROFILES = "profiles"
@@ -163,6 +165,16 @@ class Secrets:
 def read_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
     """The secrets of the environment; an empty variable counts as none."""
     return Secrets(api_key=environ.get(API_KEY_ENV) or None, webhook_secret=environ.get(WEBHOOK_SECRET_ENV) or None)
+
+
+def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The state directory of whoever names none."""
+    return Path(environ.get(STATE_DIR_ENV) or ".phonefarm")
+
+
+def path_with(directory: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """PATH with ``directory`` before all others."""
+    return os.pathsep.join((str(directory), *filter(None, (environ.get("PATH"),))))
 
 
 def read_judge(environ: Mapping[str, str] = os.environ) -> JudgeSettings | None:

@@ -1,4 +1,7 @@
-"""Write docs/openapi.json and docs/capabilities.md from the program: ``make openapi``. A test holds them to it."""
+"""Write what of docs/ is made from the program, openapi.json, capabilities.md and farm.schema.json: ``make openapi``.
+
+Tests hold the files to it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import json
 from pathlib import Path
 
 from phonefarm.core import registry
+from phonefarm.farmfile.schema import FILE_NAME, schema
 from phonefarm.serve.app import no_farm_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPENAPI = DOCS / "openapi.json"
 CAPABILITIES = DOCS / "capabilities.md"
+FARM_SCHEMA = DOCS / FILE_NAME
 
 _HEAD = """# Capabilities
 
@@ -38,9 +43,15 @@ def capabilities_text() -> str:
     return "".join(parts)
 
 
+def farm_schema_text() -> str:
+    """The JSON Schema of farm.yaml as it is checked in."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
 def main() -> None:
     OPENAPI.write_text(openapi_text(), "utf-8")
     CAPABILITIES.write_text(capabilities_text(), "utf-8")
+    FARM_SCHEMA.write_text(farm_schema_text(), "utf-8")
 
 
 if __name__ == "__main__":

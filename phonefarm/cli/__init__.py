@@ -1,5 +1,5 @@
-"""The command line: ``phonefarm up | down | demo | sim | submit | watch | cancel | processes | phones | phone | queue |
-capabilities | replay | keys | profile | maintain | backup | restore``.
+"""The command line: ``phonefarm init | up | down | demo | sim | submit | watch | cancel | processes | phones | phone |
+drain | queue | capabilities | replay | keys | profile | maintain | backup | restore``.
 
 Theory of operation
 -------------------
@@ -20,14 +20,15 @@ from collections.abc import Sequence
 
 import typer
 
-from phonefarm.cli import backup, commands, demo, operating, profiles, up
+from phonefarm.cli import backup, beginning, commands, demo, operating, profiles, up
 from phonefarm.cli.maintain import command as maintain
 from phonefarm.cli.terminal import Terminal
 from phonefarm.errors import PhoneFarmError
 
 _HELP = "Durable work on racks of Android phones, submitted over HTTP."
 
-app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(help=_HELP, pretty_exceptions_enable=False)
+beginning.register(app)
 up.register(app)
 demo.register(app)
 commands.register(app)

@@ -15,6 +15,7 @@ import typer
 
 from phonefarm.cli import views
 from phonefarm.cli.client import open_client
+from phonefarm.cli.completing import phone_ids, process_ids
 from phonefarm.cli.statedir import DEFAULT_DIR
 from phonefarm.cli.terminal import Terminal, json_text
 from phonefarm.errors import ConfigError
@@ -31,7 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Url = Annotated[str | None, typer.Option(help="The farm's URL; default: that of the state directory.")]
 Key = Annotated[str | None, typer.Option(help="API key; default: PHONEFARM_API_KEY, else the state directory's.")]
 StateDirOption = Annotated[Path, typer.Option("--state-dir", help="State directory of the farm.")]
-ProcessId = Annotated[str, typer.Argument(metavar="ID", help="Id of the process.")]
+ProcessId = Annotated[str, typer.Argument(metavar="ID", help="Id of the process.", autocompletion=process_ids)]
 
 
 def register(app: typer.Typer) -> None:
@@ -138,7 +139,9 @@ def processes(
     status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
     process_type: Annotated[str | None, typer.Option(help="Only those of this capability.")] = None,
     system: Annotated[str | None, typer.Option(help="Only those that this system asked for.")] = None,
-    phone: Annotated[str | None, typer.Option(help="Only those pinned to this phone, or last on it.")] = None,
+    phone: Annotated[
+        str | None, typer.Option(help="Only those pinned to this phone, or last on it.", autocompletion=phone_ids)
+    ] = None,
     account: Annotated[str | None, typer.Option(help="Only those with this account.")] = None,
     after: Annotated[str | None, typer.Option(help="Created from then on, such as 2026-11-23T09:30:00Z.")] = None,
     before: Annotated[str | None, typer.Option(help="Created before then.")] = None,

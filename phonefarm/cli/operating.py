@@ -10,6 +10,7 @@ import typer
 from phonefarm.cli import draining, views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import SYSTEM, Json, Key, ProcessId, StateDirOption, Url, print_json
+from phonefarm.cli.completing import phone_ids
 from phonefarm.cli.statedir import DEFAULT_DIR
 from phonefarm.cli.terminal import Terminal
 from phonefarm.cli.voice import Voice
@@ -85,7 +86,9 @@ def revoke_key(
 
 def phone(
     operation: Annotated[Operation, typer.Argument(help="What to do.")],
-    phone_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the phone: its own serial number.")],
+    phone_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of the phone: its own serial number.", autocompletion=phone_ids)
+    ],
     reason: Annotated[str, typer.Option(help="Why; shown with the phone.")],
     url: Url = None,
     key: Key = None,

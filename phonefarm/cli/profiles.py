@@ -18,6 +18,7 @@ import typer
 from phonefarm.cli import views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import Json, Key, StateDirOption, Url, print_json
+from phonefarm.cli.completing import phone_ids
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.cli.terminal import Terminal, harmless
 from phonefarm.errors import ConfigError
@@ -38,7 +39,9 @@ _LOOK_SECONDS = 0.5
 _REASON = "phonefarm profile"
 _HELD = ("paused", "quarantined", "retired")
 
-PhoneId = Annotated[str | None, typer.Option("--phone", help="Id of a phone of the farm on this machine.")]
+PhoneId = Annotated[
+    str | None, typer.Option("--phone", help="Id of a phone of the farm on this machine.", autocompletion=phone_ids)
+]
 Serial = Annotated[str | None, typer.Option(help="Without a farm: the phone's serial at an adb server.")]
 AdbPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of that adb server.")]
 

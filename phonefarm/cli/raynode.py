@@ -22,7 +22,7 @@ from phonefarm.cli import kin
 from phonefarm.cli.kin import COOKIE_ENV
 from phonefarm.cli.statedir import StateDir
 from phonefarm.devices.processes import Mark, words
-from phonefarm.settings import child_environment
+from phonefarm.settings import STATE_DIR_ENV, child_environment, path_with
 
 ADDRESS = "127.0.0.1"
 OBJECT_STORE_BYTES = 100_000_000
@@ -121,6 +121,9 @@ def environment(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": switch,
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(os.cpu_count() or 1)),
         COOKIE_ENV: cookie,
+        # For jobs on this farm: their `python` is ours, and `phonefarm` finds the farm and its key.
+        STATE_DIR_ENV: str(state.path),
+        "PATH": path_with(Path(sys.executable).parent),
     }
 
 

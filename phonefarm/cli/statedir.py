@@ -26,9 +26,9 @@ from typing import Any
 
 from phonefarm.devices.processes import Mark, started
 from phonefarm.errors import ConfigError
-from phonefarm.settings import read_secrets
+from phonefarm.settings import default_state_dir, read_secrets
 
-DEFAULT_DIR = Path(".phonefarm")
+DEFAULT_DIR = default_state_dir()
 STARTING, READY, STOPPED = "starting", "ready", "stopped"
 
 

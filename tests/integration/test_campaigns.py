@@ -21,7 +21,7 @@ from phonefarm.cli.maintain.running import Ended, Manner, Run, recovered
 from phonefarm.cli.maintain.selection import choose, parse
 from phonefarm.cli.maintain.steps import parse_steps
 from phonefarm.client import Farm
-from phonefarm.errors import ConfigError, UnexpectedScreen
+from phonefarm.errors import ApkMissing, ConfigError
 from phonefarm.models.action import ActionKind
 from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.serve.app import create_app
@@ -73,7 +73,7 @@ async def campaign(url: str, directory: Path, terms: Terms, steps: tuple[dict[st
 async def test_a_campaign_reports_every_phone_and_running_it_again_does_nothing_twice(tmp_path: Path) -> None:
     async with rack(tmp_path, 6) as (farm, url):
         await operate(farm, "pause", "new cable")
-        farm.devices["P4"].errors = [UnexpectedScreen("not that screen")] * 3
+        farm.devices["P4"].errors = [ApkMissing("no such file")]
         terms = Terms(canary=1, wave=2, max_failures=1)
         ended = await campaign(url, tmp_path / "a", terms)
         standings = {one.phone_id: one.standing for one in ended.campaign.records}
@@ -81,7 +81,7 @@ async def test_a_campaign_reports_every_phone_and_running_it_again_does_nothing_
         assert standings == {**dict.fromkeys(("P1", "P2", "P3", "P5"), Standing.DONE),
                              "P4": Standing.FAILED, "P6": Standing.WAITING}  # fmt: skip
         assert dict(ended.away) == {"P6": "paused: new cable (by ops)"}
-        assert [one.why for one in ended.campaign.records if one.why] == ["unexpected_screen: not that screen"]
+        assert [one.why for one in ended.campaign.records if one.why] == ["apk_missing: no such file"]
         done = rebooted(farm)
         assert [phone for phone in done if phone != "P4"] == ["P1", "P2", "P3", "P5"]
         assert (await farm.manager.list_callbacks())["items"] == [], "nobody listens, so nothing waits to be sent"

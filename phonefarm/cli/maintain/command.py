@@ -17,6 +17,7 @@ import typer
 
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import Json, Key, StateDirOption, Url, print_json
+from phonefarm.cli.completing import campaigns
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir, write_private
 from phonefarm.cli.terminal import Terminal, json_text
 from phonefarm.errors import ConfigError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 maintain_app = typer.Typer(help="The same steps on many phones: canaries, waves, and an end when too many fail.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the campaign.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the campaign.", autocompletion=campaigns)]
 Canary = Annotated[int, typer.Option(min=0, help="Phones that must be done before any other is touched.")]
 Wave = Annotated[int, typer.Option(min=1, max=1000, help="Phones at once, at most.")]
 MaxFailures = Annotated[int, typer.Option(min=0, help="More failures than this stop the campaign.")]
@@ -177,7 +178,9 @@ def pause(
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of one campaign, phone by phone.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Of one campaign, phone by phone.", autocompletion=campaigns)
+    ] = None,
     state_dir: StateDirOption = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

@@ -44,8 +44,8 @@ def test_limits_of_the_farm_and_of_a_group(tmp_path: Path) -> None:
         ("health: {battery: true}", "health.battery must be a number"),
         ("health: {groups: {nobody: {battery: 1}}}", "health.groups.nobody"),
         ("groups: {a: []}\nhealth: {groups: {a: {smell: 1}}}", "health.groups.a.smell"),
-        ("health: {flapping: {losses: 0}}", "whole numbers"),
-        ("health: {flapping: {clean: 1.5}}", "whole numbers"),
+        ("health: {flapping: {losses: 0}}", "a whole number of at least 1"),
+        ("health: {flapping: {clean: 1.5}}", "a whole number of at least 1"),
         ("health: {reboot: perhaps}", "health.reboot"),
     ],
 )
