@@ -47,12 +47,17 @@ def backup(
     from phonefarm.store import backup as store
     from phonefarm.store.backup_file import verify as verify_file
 
+    voice = Voice(as_json=as_json)
     if verify:
-        _say(verify_file(file), file, "is whole", as_json)
+        with voice.work(f"checking {file}"):
+            manifest = verify_file(file)
+        _say(manifest, file, "is whole", voice)
         return
     state = StateDir(state_dir)
     kept = state.path / "artifacts" if artifacts else None
-    _say(store.make(_url(state, db), file, now=system_clock(), artifacts=kept), file, "made and checked", as_json)
+    with voice.work(f"backing up to {file}"):
+        manifest = store.make(_url(state, db), file, now=system_clock(), artifacts=kept)
+    _say(manifest, file, "made and checked", voice)
 
 
 def restore(
@@ -70,13 +75,14 @@ def restore(
     """
     from phonefarm.store.restore import restore as restore_file
 
-    state = StateDir(state_dir)
+    state, voice = StateDir(state_dir), Voice(as_json=as_json)
     state.open()
     with state.alone():
         kept = state.path / "artifacts"
         url = _url(state, db)
-        manifest = restore_file(file, url, now=system_clock(), artifacts=kept, replace=replace_all_data)
-    _say(manifest, file, "is restored", as_json)
+        with voice.work(f"restoring {file}"):
+            manifest = restore_file(file, url, now=system_clock(), artifacts=kept, replace=replace_all_data)
+    _say(manifest, file, "is restored", voice)
 
 
 def _url(state: StateDir, db: str | None) -> str:
@@ -85,7 +91,7 @@ def _url(state: StateDir, db: str | None) -> str:
     return db or state.read().db or f"sqlite:///{state.path / 'farm.db'}"
 
 
-def _say(manifest: Manifest, file: Path, what: str, as_json: bool) -> None:
+def _say(manifest: Manifest, file: Path, what: str, voice: Voice) -> None:
     rows = manifest.rows
     text = (
         f"{file} {what}: {rows.get('processes', 0)} processes, {rows.get('events', 0)} events, "
@@ -93,7 +99,7 @@ def _say(manifest: Manifest, file: Path, what: str, as_json: bool) -> None:
     )
     if manifest.files_missing:
         text += f"; {manifest.files_missing} artifacts were not on the disk"
-    Voice(as_json=as_json).event(
+    voice.event(
         "backup",
         text,
         file=str(file.absolute()),

@@ -22,6 +22,7 @@ import typer
 from phonefarm.cli import views
 from phonefarm.cli.commands import follow, print_json
 from phonefarm.cli.plan import UpOptions
+from phonefarm.cli.progress import Work
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, FarmFile, StateDir, write_private
 from phonefarm.cli.supervisor import FarmDied
@@ -73,7 +74,9 @@ def _start(state: StateDir, *, port: int, console: Terminal) -> tuple[FarmFile, 
     state.open()
     if state.webhook_secret() is None:
         write_private(state.webhook_secret_file, "whsec_" + _base64(secrets.token_bytes(24)) + "\n")
-    farm = start_detached(UpOptions(sim=PHONES, profile="typical", port=port, state_dir=state.path))
+    options = UpOptions(sim=PHONES, profile="typical", port=port, state_dir=state.path)
+    with Work(console, "starting the farm", quiet=console.quiet) as work:
+        farm = start_detached(options, seen=lambda line: work.show(0, line))
     console.print(f"farm       {farm.url}", markup=False)
     return farm, str(state.webhook_secret())
 
@@ -128,14 +131,16 @@ def _all_came(callbacks: list[Received]) -> bool:
 def _wait_for_phones(client: Farm, console: Terminal) -> None:
     until = time.monotonic() + PHONES_SECONDS
     seen: set[str] = set()
-    while len(seen) < PHONES:
-        if time.monotonic() > until:
-            raise FarmDied(f"only {len(seen)} of {PHONES} phones came online within {PHONES_SECONDS:g} s")
-        for phone in client.phones():
-            if phone["state"] == "available" and phone["phone_id"] not in seen:
-                seen.add(phone["phone_id"])
-                console.print(f"phone      {phone['phone_id']}  online at {phone['serial']}", markup=False)
-        time.sleep(0.2)
+    with Work(console, "phones are online", total=PHONES, quiet=console.quiet) as work:
+        while len(seen) < PHONES:
+            if time.monotonic() > until:
+                raise FarmDied(f"only {len(seen)} of {PHONES} phones came online within {PHONES_SECONDS:g} s")
+            for phone in client.phones():
+                if phone["state"] == "available" and phone["phone_id"] not in seen:
+                    seen.add(phone["phone_id"])
+                    console.print(f"phone      {phone['phone_id']}  online at {phone['serial']}", markup=False)
+                    work.show(len(seen))
+            time.sleep(0.2)
 
 
 def request(callback_url: str, *, request_id: str) -> dict[str, Any]:

@@ -43,14 +43,22 @@ def drain(client: Farm, scope: Scope, name: str, reason: str) -> set[str]:
     return {phone["phone_id"] for phone in phones}
 
 
-def wait_quiet(client: Farm, phones: set[str], seconds: float, tell: Callable[[str], None]) -> None:
-    """Until none of ``phones`` works any more; ``tell`` hears each change of how many do. Raises NotQuiet."""
+def wait_quiet(
+    client: Farm,
+    phones: set[str],
+    seconds: float,
+    tell: Callable[[str], None],
+    quiet: Callable[[int], None] = lambda _count: None,
+) -> None:
+    """Until none of ``phones`` works any more; ``tell`` hears each change of how many do, ``quiet`` how many do not.
+    Raises NotQuiet."""
     ends_at = time.monotonic() + seconds
     said = ""
     while busy := sorted(p["phone_id"] for p in client.phones() if p["phone_id"] in phones and p.get("draining")):
         line = f"{len(busy)} of {len(phones)} phones still work: {', '.join(busy[:5])}{' ...' if busy[5:] else ''}"
         if line != said:
             tell(line)
+            quiet(len(phones) - len(busy))
             said = line
         if time.monotonic() > ends_at:
             raise NotQuiet(f"not quiet within {seconds:g} s: {line}")

@@ -11,6 +11,7 @@ from phonefarm.cli import draining, views
 from phonefarm.cli.client import open_client
 from phonefarm.cli.commands import SYSTEM, Json, Key, ProcessId, StateDirOption, Url, print_json
 from phonefarm.cli.completing import phone_ids
+from phonefarm.cli.progress import Work
 from phonefarm.cli.statedir import DEFAULT_DIR
 from phonefarm.cli.terminal import Terminal
 from phonefarm.cli.voice import Voice
@@ -121,7 +122,8 @@ def drain(
     voice = Voice(as_json=as_json)
     with open_client(url, state_dir, key) as client:
         phones = draining.drain(client, scope, name, reason)
-        draining.wait_quiet(client, phones, seconds, voice.step)
+        with Work(voice.console, "phones are quiet", total=len(phones), quiet=as_json) as work:
+            draining.wait_quiet(client, phones, seconds, voice.step, work.show)
     what = f"{scope} {name}".strip()
     voice.event(
         "quiet", f"{what} is quiet, phones paused: {len(phones)}", scope=scope, name=name, phones=sorted(phones)

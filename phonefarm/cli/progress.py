@@ -13,16 +13,17 @@ from phonefarm.cli.terminal import harmless
 
 
 class Work:
-    """One long work. Use as a context manager. ``total``: of whatever ``show`` counts, None while it is not known."""
+    """One long work. Use as a context manager. ``total``: of whatever ``show`` counts; without one, only that it goes
+    on, and for how long, is shown."""
 
     def __init__(self, console: Console, what: str, *, total: float | None = None, quiet: bool = False) -> None:
+        bar = (BarColumn(bar_width=32), MofNCompleteColumn()) if total is not None else ()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=32),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            *bar,
             TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,
@@ -36,6 +37,6 @@ class Work:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, done: float, note: str = "", *, total: float | None = None) -> None:
+    def show(self, done: float, note: str = "") -> None:
         """How far it is."""
-        self._progress.update(self._task, completed=done, note=harmless(note), total=total)
+        self._progress.update(self._task, completed=done, note=harmless(note))

@@ -76,7 +76,8 @@ class Supervisor:
             self._clean_up_after_another()
             try:
                 with self._signals():
-                    self._start()
+                    with self._voice.work("starting the farm", total=2 + bool(self._options.sim)):
+                        self._start()
                     self._watch()
             except _ToldToEnd:
                 return 0

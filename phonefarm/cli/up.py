@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,7 +78,8 @@ def up(
     voice = Voice(as_json=as_json)
     if not detach:
         raise typer.Exit(Supervisor(options, voice).run())
-    farm = start_detached(options)
+    with voice.work("starting the farm") as work:
+        farm = start_detached(options, seen=lambda line: work.show(0, line))
     state = StateDir(state_dir)
     voice.ready(farm, state, key_from_env=read_secrets().api_key is not None)
     with open_client(farm.url, state_dir, state.api_key()) as client:
@@ -87,8 +88,11 @@ def up(
     voice.event("detached", f"stop it with: phonefarm down --state-dir {state.path}")
 
 
-def start_detached(options: UpOptions, extra: Mapping[str, str] | None = None) -> FarmFile:
-    """A supervisor in the background; gives farm.json once the farm is ready. Raises FarmDied with its last words."""
+def start_detached(
+    options: UpOptions, extra: Mapping[str, str] | None = None, *, seen: Callable[[str], None] = lambda _line: None
+) -> FarmFile:
+    """A supervisor in the background; gives farm.json once the farm is ready. ``seen`` hears what it said last. Raises
+    FarmDied with its last words."""
     state = StateDir(options.state_dir)
     state.open()
     if state.held():
@@ -105,7 +109,7 @@ def start_detached(options: UpOptions, extra: Mapping[str, str] | None = None) -
             start_new_session=True,
         )
     try:
-        return _wait_ready(state, child, log)
+        return _wait_ready(state, child, log, seen)
     except BaseException:
         if child.poll() is None:
             child.terminate()
@@ -113,7 +117,7 @@ def start_detached(options: UpOptions, extra: Mapping[str, str] | None = None) -
         raise
 
 
-def _wait_ready(state: StateDir, child: subprocess.Popen[bytes], log: Path) -> FarmFile:
+def _wait_ready(state: StateDir, child: subprocess.Popen[bytes], log: Path, seen: Callable[[str], None]) -> FarmFile:
     until = time.monotonic() + DETACH_SECONDS
     while True:
         farm = state.read()
@@ -122,6 +126,7 @@ def _wait_ready(state: StateDir, child: subprocess.Popen[bytes], log: Path) -> F
         if child.poll() is not None or time.monotonic() > until:
             tail = "\n".join(log.read_text("utf-8", errors="replace").strip().splitlines()[-12:])
             raise FarmDied(f"the farm did not start; the end of {log}:\n{tail}")
+        seen(next(reversed(log.read_text("utf-8", errors="replace").strip().splitlines()), ""))
         time.sleep(0.1)
 
 
@@ -132,18 +137,19 @@ def down(
     as_json: Json = False,
 ) -> None:
     """End the farm of a state directory: all that `up` started, and nothing else."""
-    state = StateDir(state_dir)
+    state, voice = StateDir(state_dir), Voice(as_json=as_json)
     if drain and state.read().state == READY:
-        _drain(state, drain_seconds, Voice(as_json=as_json))
-    ended = end_from_outside(state)
+        _drain(state, drain_seconds, voice)
+    with voice.work("ending the farm"):
+        ended = end_from_outside(state)
     text = f"the farm on {state.path} has ended" if ended else f"no farm runs on {state.path}"
-    Voice(as_json=as_json).event("down", text, state_dir=str(state.path), ended=ended)
+    voice.event("down", text, state_dir=str(state.path), ended=ended)
 
 
 def _drain(state: StateDir, seconds: float, voice: Voice) -> None:
     """What cannot be drained is ended as it is: it goes on at the next start."""
     try:
-        with open_client(None, state.path, None) as client:
+        with open_client(None, state.path, None) as client, voice.work("letting what runs end"):
             drain_before_down(client, state, seconds, voice.step)
     except PhoneFarmError as error:
         voice.event("not_drained", f"not drained: {error.message}; ending anyway", style="red", why=error.message)

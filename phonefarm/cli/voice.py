@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from phonefarm.cli.progress import Work
 from phonefarm.cli.statedir import FarmFile, StateDir
 from phonefarm.cli.terminal import Terminal
 
@@ -18,6 +21,8 @@ class Voice:
     def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
         self._console = Terminal(soft_wrap=True, highlight=False)
+        self._work: Work | None = None
+        self._steps = 0
 
     @property
     def console(self) -> Terminal:
@@ -31,7 +36,20 @@ class Voice:
         else:
             self._console.print(line, style=style, markup=False)
 
+    @contextmanager
+    def work(self, what: str, *, total: int | None = None) -> Iterator[Work]:
+        """A bar over a long work, at a terminal. Each ``step`` meanwhile is one of ``total``."""
+        with Work(self._console, what, total=total, quiet=self._json) as made:
+            self._work, self._steps = made, 0
+            try:
+                yield made
+            finally:
+                self._work = None
+
     def step(self, text: str) -> None:
+        if self._work is not None:
+            self._work.show(self._steps, text)
+            self._steps += 1
         self.event("step", text, style="dim", text=text)
 
     def ready(self, farm: FarmFile, state: StateDir, *, key_from_env: bool) -> None:

@@ -307,7 +307,7 @@ def _run(made: Campaign, farm: Farm, keep: Keep, manner: Manner, place: Place) -
             voice.event("campaign", line, campaign=now.name, text=line, counts=now.counts())
             counts = now.counts()
             ended = counts[Standing.DONE] + counts[Standing.FAILED] + counts[Standing.MISSED]
-            work.show(ended, f"{counts[Standing.SENT]} at it, {counts[Standing.FAILED]} failed", total=total)
+            work.show(ended, f"{counts[Standing.SENT]} at it, {counts[Standing.FAILED]} failed")
 
         tell(made, f"campaign {made.name}: {total} phones, {', '.join(step['action'] for step in made.steps)}")
         try:
