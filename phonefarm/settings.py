@@ -18,6 +18,8 @@ JUDGE_URL_ENV, JUDGE_MODEL_ENV, JUDGE_KEY_ENV = "PHONEFARM_JUDGE_URL", "PHONEFAR
 WEBHOOK_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET"
 #: Where the farm's state is, for commands that are not told by --state-dir. Ray jobs on a farm have it.
 STATE_DIR_ENV = "PHONEFARM_STATE_DIR"
+#: A second one, while receivers change from one secret to another.
+SECOND_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET_SECOND"
 NAMESPACE = "phonefarm"
 #: Where in the state directory operators put app profiles of their own.
 PROFILES = "profiles"
@@ -107,6 +109,7 @@ class Settings:
     adb_port: int = 0
     api_key: str = field(default="", repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    webhook_secret_second: str | None = field(default=None, repr=False)
     callbacks_allow: tuple[str, ...] = ()
     hosts: tuple[HostSettings, ...] = (HostSettings(name="local"),)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -160,11 +163,16 @@ class Secrets:
 
     api_key: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    webhook_secret_second: str | None = field(default=None, repr=False)
 
 
 def read_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
     """The secrets of the environment; an empty variable counts as none."""
-    return Secrets(api_key=environ.get(API_KEY_ENV) or None, webhook_secret=environ.get(WEBHOOK_SECRET_ENV) or None)
+    return Secrets(
+        api_key=environ.get(API_KEY_ENV) or None,
+        webhook_secret=environ.get(WEBHOOK_SECRET_ENV) or None,
+        webhook_secret_second=environ.get(SECOND_SECRET_ENV) or None,
+    )
 
 
 def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:

@@ -57,14 +57,16 @@ class Answer:
 class CallbackHttp:
     """Delivers callbacks over HTTP. Use within one event loop; ``aclose`` at the end.
 
-    ``secret`` signs, None does not; ``allow`` lists CIDRs that are free although not public (ConfigError if either
-    is malformed). ``clock`` gives milliseconds since the epoch, ``chance`` 0..1. Times are in seconds.
+    ``secret`` signs, and ``second`` beside it, None does not; ``allow`` lists CIDRs that are free although not public
+    (ConfigError if one is malformed). ``clock`` gives milliseconds since the epoch, ``chance`` 0..1. Times are in
+    seconds.
     """
 
     def __init__(
         self,
         *,
         secret: str | None = None,
+        second: str | None = None,
         allow: Sequence[str] = (),
         clock: Clock = system_clock,
         chance: Callable[[], float] = random.random,
@@ -73,10 +75,10 @@ class CallbackHttp:
         connect_seconds: float = CONNECT_SECONDS,
         total_seconds: float = TOTAL_SECONDS,
     ) -> None:
-        if secret:
-            standard_key(secret)
+        for one in filter(None, (secret, second)):
+            standard_key(one)
         allowed_networks(allow)
-        self._secret = secret
+        self._secret, self._second = secret, second
         self._allow = tuple(allow)
         self._clock = clock
         self._chance = chance
@@ -124,7 +126,9 @@ class CallbackHttp:
 
     def _request(self, due: DueCallback, endpoint: Endpoint, address: Address) -> httpx.Request:
         now = self._clock() // 1000
-        headers = callback_headers(secret=self._secret, event_id=due.event_id, body=due.body, timestamp=now)
+        headers = callback_headers(
+            secret=self._secret, second=self._second, event_id=due.event_id, body=due.body, timestamp=now
+        )
         headers |= {"Host": host_header(endpoint), "Accept-Encoding": "identity", "Connection": "close"}
         url = pinned_url(due.url, endpoint, address)
         named = {"sni_hostname": endpoint.host} if endpoint.scheme == "https" else {}

@@ -4,6 +4,10 @@ Two schemes sign the same bytes with the same secret: the fixed one, lower-case 
 ``timestamp.body``, and Standard Webhooks, base64 HMAC-SHA256 over ``id.timestamp.body``. A secret that begins
 with ``whsec_`` is base64 after that for Standard Webhooks; any other is its UTF-8 bytes for both.
 
+While receivers change from one secret to another there are two. Both sign by Standard Webhooks, whose header has room
+for several signatures; the fixed header has room for one, that of the first secret. So a receiver that holds either
+secret reads ``webhook-signature`` then, and one that reads only the fixed header holds both (``verify`` does either).
+
 ``webhook-id`` is the event's id, the same in every attempt, so a receiver can drop what it has seen; the
 timestamp is that of the attempt.
 """
@@ -14,7 +18,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from phonefarm.errors import ConfigError
 
@@ -22,10 +26,12 @@ TOLERANCE_SECONDS = 300
 _PREFIX = "whsec_"
 
 
-def callback_headers(*, secret: str | None, event_id: str, body: bytes, timestamp: int) -> dict[str, str]:
+def callback_headers(
+    *, secret: str | None, second: str | None = None, event_id: str, body: bytes, timestamp: int
+) -> dict[str, str]:
     """All headers of one attempt. ``timestamp`` in Unix seconds; without a secret nothing is signed.
 
-    Raises ConfigError for a ``whsec_`` secret that is not base64.
+    ``second`` signs beside ``secret``, by Standard Webhooks. Raises ConfigError for a bad ``whsec_`` one.
     """
     headers = {
         "Content-Type": "application/json",
@@ -35,26 +41,30 @@ def callback_headers(*, secret: str | None, event_id: str, body: bytes, timestam
     }
     if not secret:
         return headers
+    keys = [standard_key(one) for one in (secret, second) if one]
     return {
         **headers,
         "X-PhoneFarm-Timestamp": str(timestamp),
         "X-PhoneFarm-Signature": _hex_signature(secret, str(timestamp), body),
-        "webhook-signature": "v1," + _b64_signature(standard_key(secret), event_id, str(timestamp), body),
+        "webhook-signature": " ".join("v1," + _b64_signature(key, event_id, str(timestamp), body) for key in keys),
     }
 
 
-def verify(*, secret: str, headers: Mapping[str, str], body: bytes, now: int) -> bool:
+def verify(*, secret: str | Sequence[str], headers: Mapping[str, str], body: bytes, now: int) -> bool:
     """For receivers: whether the headers sign this body and are at most 300 s off ``now`` (Unix seconds).
 
-    Each scheme whose signature is there must hold, and one must be there. Compares in constant time; of several
-    Standard Webhooks signatures, as sent while a secret is changed, one must fit.
+    ``secret``: one, or several of which any may have signed. Each scheme whose signature is there must hold, and one
+    must be there. Compares in constant time. Of several Standard Webhooks signatures, as sent while a secret is
+    changed, one must fit, and it decides alone: the fixed scheme then may carry the other secret's.
     """
     given = {name.lower(): value for name, value in headers.items()}
+    secrets = [secret] if isinstance(secret, str) else list(secret)
+    changing = given.get("webhook-signature", "").count("v1,") > 1
     checks = []
-    if "x-phonefarm-signature" in given:
-        checks.append(_verify_hex(secret, given, body, now))
+    if "x-phonefarm-signature" in given and not changing:
+        checks.append(any([_verify_hex(one, given, body, now) for one in secrets]))
     if "webhook-signature" in given:
-        checks.append(_verify_b64(secret, given, body, now))
+        checks.append(any([_verify_b64(one, given, body, now) for one in secrets]))
     return bool(checks) and all(checks)
 
 

@@ -73,6 +73,7 @@ def settings(
         "adb_port": adb_port,
         "api_key": state.api_key(),
         "webhook_secret": state.webhook_secret(),
+        "webhook_secret_second": state.webhook_secret_second(),
         "judge": read_judge(),
     }
     return Settings(**values, run_id=secrets.randbits(62))

@@ -7,6 +7,7 @@
     api_key          the farm's key unless PHONEFARM_API_KEY is set, 0600
     ray_token        Ray's own token, 0600
     webhook_secret   optional: signs callbacks unless PHONE_FARM_WEBHOOK_SECRET is set, 0600
+    webhook_secret_second  optional: signs beside it while receivers change from one to the other, 0600
     farm.db  artifacts/  adb/  vphone/  logs/
 
 ``farm.json`` is written before a thing is started and again after, so whoever finds it knows all there is to end.
@@ -26,7 +27,7 @@ from typing import Any
 
 from phonefarm.devices.processes import Mark, started
 from phonefarm.errors import ConfigError
-from phonefarm.settings import default_state_dir, read_secrets
+from phonefarm.settings import WEBHOOK_SECRET_ENV, default_state_dir, read_secrets
 
 DEFAULT_DIR = default_state_dir()
 STARTING, READY, STOPPED = "starting", "ready", "stopped"
@@ -175,6 +176,13 @@ class StateDir:
 
     def webhook_secret(self) -> str | None:
         return read_secrets().webhook_secret or _text(self.webhook_secret_file)
+
+    def webhook_secret_second(self) -> str | None:
+        """The second secret. Raises ConfigError if there is no first: nothing would be signed, unnoticed."""
+        second = read_secrets().webhook_secret_second or _text(self.path / "webhook_secret_second")
+        if second is not None and self.webhook_secret() is None:
+            raise ConfigError(f"there is a second webhook secret but no first: set {WEBHOOK_SECRET_ENV}")
+        return second
 
 
 def write_private(path: Path, text: str) -> None:

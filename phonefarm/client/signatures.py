@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from phonefarm.client.errors import BadSignature
 
@@ -19,7 +19,7 @@ _PREFIX = "whsec_"
 
 
 def verify_signature(
-    secret: str,
+    secret: str | Sequence[str],
     headers: Mapping[str, str],
     body: bytes,
     *,
@@ -28,36 +28,40 @@ def verify_signature(
 ) -> None:
     """Returns if every signature that the headers carry holds; at least one must be there. Raises BadSignature.
 
+    ``secret``: one, or several of which any may have signed. While the farm changes its secret, ``webhook-signature``
+    has a signature by each, of which one must hold; it decides alone then, for the other header has room for one only.
     ``body``: the raw bytes as they came. ``now``: Unix seconds, this machine's clock by default.
     """
-    if not secret:
+    secrets = [secret] if isinstance(secret, str) else list(secret)
+    if not secrets or not all(secrets):
         raise BadSignature("there is no secret to check with, and without one anybody could sign")
-    key = _key(secret)
+    keys = [_key(one) for one in secrets]
     given = {name.lower(): value for name, value in headers.items()}
     at = time.time() if now is None else now
     checked = 0
-    if "x-phonefarm-signature" in given:
-        _check_hex(secret, given, body, at, tolerance)
+    if "x-phonefarm-signature" in given and given.get("webhook-signature", "").count("v1,") < 2:
+        _check_hex(secrets, given, body, at, tolerance)
         checked += 1
     if "webhook-signature" in given:
-        _check_standard(key, given, body, at, tolerance)
+        _check_standard(keys, given, body, at, tolerance)
         checked += 1
     if not checked:
         raise BadSignature("the callback carries no signature")
 
 
-def _check_hex(secret: str, given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
+def _check_hex(secrets: Sequence[str], given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
     timestamp = _fresh(given.get("x-phonefarm-timestamp", ""), now, tolerance)
-    expected = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    if not _same(expected, given["x-phonefarm-signature"]):
+    signed = timestamp.encode() + b"." + body
+    expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    if not any([_same(one, given["x-phonefarm-signature"]) for one in expected]):
         raise BadSignature("X-PhoneFarm-Signature does not hold")
 
 
-def _check_standard(key: bytes, given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
+def _check_standard(keys: Sequence[bytes], given: Mapping[str, str], body: bytes, now: float, tolerance: float) -> None:
     timestamp = _fresh(given.get("webhook-timestamp", ""), now, tolerance)
     signed = f"{given.get('webhook-id', '')}.{timestamp}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    if not any([_same(expected, one) for one in given["webhook-signature"].split(" ")]):
+    expected = ["v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in keys]
+    if not any([_same(one, sent) for one in expected for sent in given["webhook-signature"].split(" ")]):
         raise BadSignature("webhook-signature does not hold")
 
 

@@ -11,6 +11,8 @@ from phonefarm.settings import Settings
 
 class CallbackSender(plain.CallbackSender):
     def __init__(self, settings: Settings) -> None:
-        http = CallbackHttp(secret=settings.webhook_secret, allow=settings.callbacks_allow)
+        http = CallbackHttp(
+            secret=settings.webhook_secret, second=settings.webhook_secret_second, allow=settings.callbacks_allow
+        )
         super().__init__(manager=gateway.manager(), http=http)
         begin(self, settings, gateway.SENDER)

@@ -148,6 +148,14 @@ async def test_what_a_receiver_gets() -> None:
     assert verify(secret="s3cret", headers=headers, body=body, now=NOW)
 
 
+@pytest.mark.asyncio
+async def test_a_second_secret_signs_beside_the_first() -> None:
+    _, receiver = await deliver(answers("204 No Content"), secret="s3cret", second="the next")
+    ((_, headers, body),) = receiver.requests
+    assert verify(secret="s3cret", headers=headers, body=body, now=NOW)
+    assert verify(secret="the next", headers=headers, body=body, now=NOW)
+
+
 @pytest.mark.fault(35)
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
@@ -320,6 +328,8 @@ async def test_every_delivery_stands_alone() -> None:
 async def test_malformed_settings_are_refused_at_start() -> None:
     with pytest.raises(ConfigError):
         CallbackHttp(secret="whsec_***")
+    with pytest.raises(ConfigError):
+        CallbackHttp(secret="s3cret", second="whsec_***")
     with pytest.raises(ConfigError):
         CallbackHttp(allow=["127.0.0.0/40"])
 

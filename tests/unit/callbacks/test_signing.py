@@ -103,6 +103,46 @@ def test_verify_reads_headers_in_any_case_and_one_of_several_signatures() -> Non
     assert verify(secret="s3cret", headers=given_headers, body=BODY, now=NOW)
 
 
+OLD, NEW = "the old secret", WHSEC
+
+
+def changing(first: str = OLD, second: str = NEW, *, timestamp: int = NOW) -> dict[str, str]:
+    return callback_headers(secret=first, second=second, event_id="evt-1", body=BODY, timestamp=timestamp)
+
+
+@pytest.mark.parametrize("first", [OLD, NEW])
+def test_while_a_secret_is_changed_a_receiver_may_hold_either(first: str) -> None:
+    """By us, and by the standard's own library, which is given one; a third secret or another body never holds."""
+    second = NEW if first == OLD else OLD
+    now = int(time.time())
+    signed = changing(first, second, timestamp=now)
+    assert len(signed["webhook-signature"].split(" ")) == 2
+    for held in (OLD, NEW, [OLD, NEW]):
+        assert verify(secret=held, headers=signed, body=BODY, now=now)
+        assert not verify(secret=held, headers=signed, body=BODY + b" ", now=now)
+    Webhook(OLD.encode()).verify(BODY, signed)
+    Webhook(NEW).verify(BODY, signed)
+    assert not verify(secret="a third", headers=signed, body=BODY, now=now)
+
+
+def test_the_fixed_header_is_the_first_secret_s_and_a_receiver_of_both_reads_it_before_and_after() -> None:
+    for first, second in ((OLD, NEW), (NEW, OLD)):
+        only_fixed = {name: value for name, value in changing(first, second).items() if name != "webhook-signature"}
+        assert only_fixed["X-PhoneFarm-Signature"] == headers(first)["X-PhoneFarm-Signature"]
+        assert verify(secret=[OLD, NEW], headers=only_fixed, body=BODY, now=NOW)
+        assert not verify(secret=second, headers=only_fixed, body=BODY, now=NOW)
+
+
+def test_a_wrong_fixed_signature_beside_one_standard_signature_is_still_refused() -> None:
+    assert not verify(
+        secret=[OLD, NEW], headers={**headers(OLD), "X-PhoneFarm-Signature": "0" * 64}, body=BODY, now=NOW
+    )
+
+
+def test_no_secrets_hold_nothing() -> None:
+    assert not verify(secret=[], headers=changing(), body=BODY, now=NOW)
+
+
 @given(body=st.binary(), secret=st.text(min_size=1).filter(lambda text: not text.startswith("whsec_")))
 def test_verify_undoes_sign(body: bytes, secret: str) -> None:
     assert verify(secret=secret, headers=headers(secret, body=body), body=body, now=NOW)

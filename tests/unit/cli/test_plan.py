@@ -13,7 +13,7 @@ from phonefarm.cli.plan import UpOptions
 from phonefarm.cli.statedir import StateDir
 from phonefarm.errors import ConfigError
 from phonefarm.farmfile import read_farm_file
-from phonefarm.settings import HostSettings, Settings
+from phonefarm.settings import SECOND_SECRET_ENV, WEBHOOK_SECRET_ENV, HostSettings, Settings
 
 PORTS = {name: 22_000 + index for index, name in enumerate((*raynode.PORTS, *raynode.ROWS))}
 
@@ -134,3 +134,11 @@ def test_the_judge_s_endpoint_comes_from_the_environment(state: StateDir, monkey
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (64, 4)])
 def test_haproxy_never_has_more_threads_than_cores(cores: int, threads: int) -> None:
     assert raynode.haproxy_threads(cores) == threads
+
+
+def test_both_webhook_secrets_reach_the_settings_and_no_repr(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WEBHOOK_SECRET_ENV, "first-one")
+    monkeypatch.setenv(SECOND_SECRET_ENV, "second-one")
+    settings = made(state, UpOptions(), {})
+    assert (settings.webhook_secret, settings.webhook_secret_second) == ("first-one", "second-one")
+    assert "one" not in repr(settings).replace("None", "")

@@ -11,7 +11,7 @@ import pytest
 from phonefarm.cli.statedir import READY, FarmFile, StateDir, mark_of, runs, write_private
 from phonefarm.devices.processes import Mark
 from phonefarm.errors import ConfigError
-from phonefarm.settings import API_KEY_ENV, WEBHOOK_SECRET_ENV
+from phonefarm.settings import API_KEY_ENV, SECOND_SECRET_ENV, WEBHOOK_SECRET_ENV
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """``read_secrets`` reads the environment of the process."""
     monkeypatch.delenv(API_KEY_ENV, raising=False)
     monkeypatch.delenv(WEBHOOK_SECRET_ENV, raising=False)
+    monkeypatch.delenv(SECOND_SECRET_ENV, raising=False)
 
 
 @pytest.fixture
@@ -87,6 +88,17 @@ def test_a_kept_webhook_secret_gives_way_to_the_environment(state: StateDir, mon
     assert state.webhook_secret() == "kept"
     monkeypatch.setenv(WEBHOOK_SECRET_ENV, "outside")
     assert state.webhook_secret() == "outside"
+
+
+def test_a_second_webhook_secret_needs_a_first(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert state.webhook_secret_second() is None
+    write_private(state.path / "webhook_secret_second", "new\n")
+    with pytest.raises(ConfigError, match=WEBHOOK_SECRET_ENV):
+        state.webhook_secret_second()
+    write_private(state.webhook_secret_file, "old\n")
+    assert state.webhook_secret_second() == "new"
+    monkeypatch.setenv(SECOND_SECRET_ENV, "newer")
+    assert state.webhook_secret_second() == "newer"
 
 
 def test_farm_json_is_read_as_it_was_written(state: StateDir) -> None:

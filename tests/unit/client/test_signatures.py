@@ -77,3 +77,23 @@ def test_any_body_and_any_secret(body: bytes, secret: str) -> None:
     verify_signature(secret, headers(secret, body), body, now=NOW)
     with pytest.raises(BadSignature):
         verify_signature(secret, headers(secret, body), body + b"x", now=NOW)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_while_the_farm_changes_its_secret_either_holds(first: int) -> None:
+    old, new = SECRETS[0], SECRETS[1]
+    both = (old, new) if first == 0 else (new, old)
+    signed = callback_headers(secret=both[0], second=both[1], event_id="evt-1", body=BODY, timestamp=NOW)
+    for held in (old, new, [new, old]):
+        verify_signature(held, signed, BODY, now=NOW)
+        with pytest.raises(BadSignature):
+            verify_signature(held, signed, BODY + b" ", now=NOW)
+    fixed_only = {name: value for name, value in signed.items() if name.startswith("X-")}
+    verify_signature([new, old], fixed_only, BODY, now=NOW)
+    with pytest.raises(BadSignature):
+        verify_signature(both[1], fixed_only, BODY, now=NOW)
+    with pytest.raises(BadSignature):
+        verify_signature("a third", signed, BODY, now=NOW)
+    for none in ([], [old, ""]):
+        with pytest.raises(BadSignature):
+            verify_signature(none, signed, BODY, now=NOW)
