@@ -57,6 +57,8 @@ def backup(
     kept = state.path / "artifacts" if artifacts else None
     with voice.work(f"backing up to {file}"):
         manifest = store.make(_url(state, db), file, now=system_clock(), artifacts=kept)
+    if state.path.is_dir():
+        state.remember_backup(file, manifest.made_at)
     _say(manifest, file, "made and checked", voice)
 
 

@@ -8,6 +8,7 @@
     ray_token        Ray's own token, 0600
     webhook_secret   optional: signs callbacks unless PHONE_FARM_WEBHOOK_SECRET is set, 0600
     webhook_secret_second  optional: signs beside it while receivers change from one to the other, 0600
+    last_backup.json       the last backup that was made of this farm, and when, 0600
     farm.db  artifacts/  adb/  vphone/  logs/
 
 ``farm.json`` is written before a thing is started and again after, so whoever finds it knows all there is to end.
@@ -30,6 +31,7 @@ from phonefarm.errors import ConfigError
 from phonefarm.settings import WEBHOOK_SECRET_ENV, default_state_dir, read_secrets
 
 DEFAULT_DIR = default_state_dir()
+_BACKUP = "last_backup.json"
 STARTING, READY, STOPPED = "starting", "ready", "stopped"
 
 
@@ -183,6 +185,18 @@ class StateDir:
         if second is not None and self.webhook_secret() is None:
             raise ConfigError(f"there is a second webhook secret but no first: set {WEBHOOK_SECRET_ENV}")
         return second
+
+    def remember_backup(self, file: Path, made_at: str) -> None:
+        """Write down that there is a backup; ``last_backup`` reads it."""
+        write_private(self.path / _BACKUP, json.dumps({"file": str(file.absolute()), "made_at": made_at}) + "\n")
+
+    def last_backup(self) -> tuple[Path, str] | None:
+        """Where the last backup was put, and when it was made; None if there was none."""
+        try:
+            kept = json.loads((self.path / _BACKUP).read_text("utf-8"))
+            return Path(kept["file"]), str(kept["made_at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
 
 def write_private(path: Path, text: str) -> None:
