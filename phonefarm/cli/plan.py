@@ -18,7 +18,8 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpOptions:
-    """What ``phonefarm up`` was asked for. ``sim``: virtual phones; ``port`` 0: a free one."""
+    """What ``phonefarm up`` was asked for. ``sim``: virtual phones; ``port`` 0: a free one; ``adb_port`` None:
+    the one it had last, or a free one."""
 
     sim: int = 0
     profile: str = "typical"
@@ -29,6 +30,7 @@ class UpOptions:
     config: Path | None = None
     address: str | None = None
     haproxy: bool = True
+    adb_port: int | None = None
 
     def argv(self) -> list[str]:
         """The options as words of a command line."""
@@ -36,6 +38,7 @@ class UpOptions:
         words += ["--state-dir", str(self.state_dir.absolute())]
         for name, value in (("--db", self.db), ("--config", self.config), ("--address", self.address)):
             words += [name, str(value)] if value is not None else []
+        words += ["--adb-port", str(self.adb_port)] if self.adb_port is not None else []
         return words if self.haproxy else [*words, "--no-haproxy"]
 
 

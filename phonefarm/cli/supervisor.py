@@ -124,7 +124,7 @@ class Supervisor:
         if http == 0 or options.address is None:  # on a cluster that is not ours, Serve may hold the port already
             http = ports.http_port(http, options.host, last=last.get("http", 0), rng=rng, taken=taken)
         taken.add(http)
-        chosen = {"http": http, **ports.choose(("adb",), last=last, rng=rng, taken=taken)}
+        chosen = {"http": http, **_adb_port(options.adb_port, last, rng, taken)}
         sim = None
         if options.sim:
             chosen["sim"] = _row("sim", options.sim, last, rng, taken)
@@ -289,6 +289,14 @@ class Supervisor:
         self._voice.step("ending the farm")
         end_farm(self._state)
         self._voice.event("ended", "ended")
+
+
+def _adb_port(asked: int | None, last: dict[str, int], rng: random.Random, taken: set[int]) -> dict[str, int]:
+    """One that was asked for may be held already: by an adb server of ours that runs in a unit of its own."""
+    if asked is None:
+        return ports.choose(("adb",), last=last, rng=rng, taken=taken)
+    taken.add(asked)
+    return {"adb": asked}
 
 
 def _row(name: str, size: int, last: dict[str, int], rng: random.Random, taken: set[int]) -> int:

@@ -58,6 +58,9 @@ def up(
     address: Annotated[str | None, typer.Option(help="Use this Ray cluster instead of starting one.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return once the farm is ready; it stays.")] = False,
     haproxy: Annotated[bool, typer.Option(help="Use HAProxy as ingress where it is installed.")] = True,
+    adb_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the adb servers; needed where a unit runs them.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start a farm: Ray, the actors, the HTTP server, and virtual phones if asked for.
@@ -74,6 +77,7 @@ def up(
         config=config.absolute() if config else None,
         address=address,
         haproxy=haproxy,
+        adb_port=adb_port,
     )
     voice = Voice(as_json=as_json)
     if not detach:

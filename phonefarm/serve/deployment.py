@@ -7,18 +7,21 @@ with that host's cable. Correctness never depends on which ingress Serve uses.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from ray import serve
 
 from phonefarm.actors import gateway
 from phonefarm.actors.hosted import log_to_file
 from phonefarm.actors.spawn import HEAD_LABEL
 from phonefarm.devices.profiles import profile_names
+from phonefarm.errors import ConfigError
 from phonefarm.serve.app import ServeConfig, create_app
 from phonefarm.serve.auth import KeyRing
-from phonefarm.settings import Settings
+from phonefarm.settings import Settings, read_secrets
 
 APP = "phonefarm"
 
@@ -53,6 +56,37 @@ def build(settings: Settings) -> Any:
         graceful_shutdown_timeout_s=5,
     )(wrapped)
     return deployment.bind()
+
+
+class Arguments(BaseModel, extra="forbid"):
+    """What a file for ``serve deploy`` says of the farm (deploy/serve.yaml)."""
+
+    state_dir: Path
+    app: str = "feed"
+    callbacks_allow: tuple[str, ...] = ()
+    replicas: int = 2
+
+
+def application(args: Arguments) -> Any:
+    """The same application from a file, for a farm that runs: only the ingress is built. Raises ConfigError."""
+    key = read_secrets().api_key or _kept_key(args.state_dir / "api_key")
+    return build(
+        Settings(
+            state_dir=args.state_dir,
+            db_url="",  # no part of the ingress opens the database
+            api_key=key,
+            app=args.app,
+            callbacks_allow=args.callbacks_allow,
+            replicas=args.replicas,
+        )
+    )
+
+
+def _kept_key(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"no API key: set PHONEFARM_API_KEY, or name the farm's state_dir ({path})") from error
 
 
 def run(settings: Settings) -> None:

@@ -285,13 +285,13 @@ KINDS: dict[str, Kind] = {
         level="warning",
         what="set apart: {phones}",
         why="nothing the farm could do by itself made them reliable",
-        cure="look at 'why' in phonefarm phones; then phonefarm phone release ID",
+        cure="look at 'why' in phonefarm phones; then phonefarm phone release ID --reason TEXT",
     ),
     "phones_offline": Kind(
         level="warning",
         what="offline: {phones}",
         why="work that names such a phone waits for it",
-        cure="look at its cable, its power and its host; retire it if it is gone for good: phonefarm phone retire ID",
+        cure="look at cable, power and host; if it is gone for good: phonefarm phone retire ID --reason TEXT",
     ),
     "host_missing": Kind(
         level="error",
