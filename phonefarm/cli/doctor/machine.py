@@ -18,7 +18,10 @@ PYTHONS = ((3, 11), (3, 14))
 #: What its keys and prompts lie in is closed; a directory may be entered by its owner alone.
 _CLOSED = 0o077
 #: Ports that Ray opens to everybody whatever it is told, or that other hosts of a farm must reach.
-_KNOWN = frozenset({"proxy_stats", "proxy_metrics", "dashboard_metrics", "metrics", "replica_http", "replica_grpc"})
+_KNOWN = frozenset(
+    {"proxy_stats", "proxy_metrics", "dashboard_metrics", "metrics", "replica_http", "replica_grpc"}
+    | {"a replica's own port"}
+)
 
 
 def ports(machine: Machine) -> Iterator[Finding]:

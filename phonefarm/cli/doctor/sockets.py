@@ -24,9 +24,8 @@ def listening(pids: Iterable[int], uses: Mapping[int, str], proc: Path = PROC) -
         for inode in _sockets(proc, pid):
             if inode in places:
                 address, port = places[inode]
-                found[inode] = Listening(
-                    address=address, port=port, program=program(words(pid)), use=uses.get(port, "ray")
-                )
+                name = program(words(pid))
+                found[inode] = Listening(address=address, port=port, program=name, use=uses.get(port) or _use(name))
     return tuple(sorted(found.values(), key=lambda one: (one.port, one.address)))
 
 
@@ -37,6 +36,11 @@ def uses_of(ports: Mapping[str, int]) -> dict[int, str]:
         first = ports.get(name, 0)
         named |= {port: name for port in range(first, first + size) if first}
     return named
+
+
+def _use(name: str) -> str:
+    """Of a port that Ray chose by itself: each replica of the ingress opens one, whatever it is told."""
+    return "a replica's own port" if name.startswith("ray::ServeReplica") else "ray"
 
 
 def read_address(text: str) -> str:

@@ -76,6 +76,7 @@ ON_MACHINE: list[tuple[str, Machine]] = [
     ("port_dashboard_open", listens("dashboard")),
     ("port_ray_open", listens("gcs", program="gcs_server")),
     ("port_known_open", listens("proxy_stats", program="haproxy")),
+    ("port_known_open", listens("a replica's own port", "::", "ray::ServeReplica:phonefarm:http")),
     ("port_known_open", replace(listens("gcs"), ray=replace(MACHINE.ray, network=True))),
     ("ray_without_token", replace(MACHINE, ray=Ray(modes=frozenset({"token", ""})))),
     ("ray_without_token", replace(MACHINE, ray=Ray(modes=frozenset({"disabled"})))),
