@@ -13,6 +13,7 @@ from pathlib import Path
 from phonefarm.actors.asking import ask
 from phonefarm.actors.ports import JudgePort
 from phonefarm.actors.session import Runner, Stop
+from phonefarm.core.metrics import NO_METER, Meter
 from phonefarm.devices.driver import Driver
 from phonefarm.devices.executor import Executor
 from phonefarm.devices.handset import Handset
@@ -38,6 +39,7 @@ class Means:
     apk_dir: Path | None = None
     judge: JudgePort | None = None
     loop: asyncio.AbstractEventLoop | None = None
+    meter: Meter = NO_METER
 
 
 _LEXICAL = LexicalJudge()
@@ -51,10 +53,10 @@ class AdbDevice:
         self._serial = serial
         self._port = port
         self._means = means or Means()
-        self._driver = Driver(port=port, serial=serial)
+        self._driver = self._new_driver()
 
     def probe(self) -> PhoneFacts:
-        facts = probe(Driver(port=self._port, serial=self._serial))
+        facts = probe(self._new_driver())
         if facts.phone_id != self._phone_id:
             raise DeviceError(f"another phone answers at {self._serial}: {facts.phone_id}")
         return facts
@@ -92,11 +94,12 @@ class AdbDevice:
     def screen(self) -> bytes:
         """The screen as PNG, over a connection of its own. Raises DeviceError."""
         stop = Stop(lambda: None)
-        hands = Handset(
-            shell=Driver(port=self._port, serial=self._serial), stop=stop, pause=stop.pause, clock=time.monotonic
-        )
+        hands = Handset(shell=self._new_driver(), stop=stop, pause=stop.pause, clock=time.monotonic)
         hands.begin(SCREEN_SECONDS, "the screen")
         return hands.capture()
+
+    def _new_driver(self) -> Driver:
+        return Driver(port=self._port, serial=self._serial, meter=self._means.meter)
 
     def interrupt(self) -> None:
         """End the command in flight, from any thread."""

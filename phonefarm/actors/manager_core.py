@@ -18,6 +18,8 @@ from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
 from phonefarm.actors.waiters import Waiters
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.core.presence import Presence, Starts
+from phonefarm.core.stopwatch import Stopwatch
+from phonefarm.core.tally import Mirror, Tally
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.models.phone import HostReport
@@ -52,7 +54,7 @@ class ManagerConfig:
 
 class ManagerCore:
     """``on_stale`` ends the process when another manager has taken over. ``at_commit`` is a seam for tests
-    (``store.writer``)."""
+    (``store.writer``). ``mirror`` takes the farm's numbers from time to time, to tell them elsewhere."""
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class ManagerCore:
         clock: Clock | None = None,
         make_id: Callable[[], str] = new_id,
         at_commit: AtCommit = lambda _number, _phase: None,
+        mirror: Mirror | None = None,
     ) -> None:
         self._config = config
         self._router = router
@@ -71,6 +74,11 @@ class ManagerCore:
         self._new_id = make_id
         self._clock = clock
         self._waiters = Waiters()
+        self._tally = Tally()
+        self._mirror = mirror
+        self._claimed = Stopwatch()
+        self._beats: dict[str, float] = {}
+        self._counts_doubted = False
         self._db = Database(
             config.db_url,
             on_stale=on_stale,
@@ -78,6 +86,7 @@ class ManagerCore:
             on_commit=self._waiters.wake,
             on_doubt=lambda: self._waiters.soon(self._catch_up_with_doubt),
             at_commit=at_commit,
+            tally=self._tally,
         )
         self._presence = Presence(config.hosts, seconds=config.host_seconds, now=asyncio.get_running_loop().time())
         self._hosts_said: dict[str, HostReport] = {}
@@ -134,6 +143,7 @@ class ManagerCore:
 
     def _catch_up_with_doubt(self) -> None:
         """A commit may have happened, and nobody was told: everybody looks for himself."""
+        self._counts_doubted = True
         if not self._stopping:
             self._waiters.wake_all()
             self._news(FarmChange(missed=True))

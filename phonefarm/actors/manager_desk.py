@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from phonefarm.actors.manager_core import ManagerCore
+from phonefarm.core.lifecycle import ITEM_WAITING
+from phonefarm.core.metrics import EPOCH, ITEMS, QUEUE_ITEMS
+from phonefarm.core.tally import Sample, value_of
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.outbox import Delivery, DueCallback
 from phonefarm.models.process import KeyCommand, KeyRow, Readiness
-from phonefarm.store import keys, lists, metrics, outbox
+from phonefarm.store import counting, keys, lists, metrics, outbox
+
+#: Seconds for which numbers that were read are good enough, and between two times that they are told elsewhere.
+FRESH_SECONDS, TOLD_SECONDS = 1.0, 10.0
 
 
 class OfficeDesk(ManagerCore):
     """Part of ``ProcessManager``."""
+
+    _reading: asyncio.Task[list[Sample]] | None = None
+    _reading_until = 0.0
+    _told_at = _told = 0.0
+    _waits = False
 
     # -- callbacks --
 
@@ -53,9 +65,44 @@ class OfficeDesk(ManagerCore):
 
     # -- numbers --
 
-    async def metrics(self) -> dict[str, Any]:
-        numbers = await self._db.read(lambda c: metrics.read(c, self._now()))
-        return {**numbers, "commits": self._db.commits}
+    async def metrics(self) -> list[Sample]:
+        """Read at most once a second, however many ask; who asks meanwhile waits for the same answer."""
+        now = asyncio.get_running_loop().time()
+        if self._reading is None or now >= self._reading_until:
+            self._reading, self._reading_until = self._background(self._read_numbers()), now + FRESH_SECONDS
+        return await asyncio.shield(self._reading)
+
+    async def _read_numbers(self) -> list[Sample]:
+        if self._counts_doubted:
+            await self._recount()
+        read = await self._db.read(lambda c: metrics.read(c, self._now()))
+        counted = self._tally.samples()
+        waiting = sum(float(_number(counted, state.value)) for state in ITEM_WAITING)
+        return [
+            *counted,
+            *read,
+            Sample(name=QUEUE_ITEMS.name, labels=(), value=waiting),
+            Sample(name=EPOCH.name, labels=(), value=float(self._db.epoch)),
+        ]
+
+    async def _recount(self) -> None:
+        """After a commit that may have happened: what is kept by counting is counted anew."""
+        self._counts_doubted = False
+        try:
+            await self._db.write(counting.recount)
+        except PhoneFarmError:
+            self._counts_doubted = True
+            raise
+
+    async def tell_numbers(self) -> None:
+        """To the mirror, now and then, and only if something happened or time passes for somebody who waits."""
+        now, commits = asyncio.get_running_loop().time(), self._db.commits
+        if self._mirror is None or now < self._told_at + TOLD_SECONDS or (commits == self._told and not self._waits):
+            return
+        samples = await self.metrics()
+        self._told_at, self._told = now, commits
+        self._waits = any(s.name == QUEUE_ITEMS.name and s.value for s in samples)
+        self._mirror.take(samples, self._tally.observed())
 
     async def readiness(self) -> Readiness:
         """Storage takes a write, the router answers."""
@@ -66,6 +113,11 @@ class OfficeDesk(ManagerCore):
                 "router": await _problem(self._router.ping()),
             }
         )
+
+
+def _number(samples: Sequence[Sample], state: str) -> float:
+    found = value_of(samples, ITEMS, state)
+    return found if isinstance(found, float) else 0.0
 
 
 async def _problem(check: Awaitable[Any]) -> str | None:

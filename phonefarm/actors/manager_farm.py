@@ -9,6 +9,9 @@ from typing import Any
 
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
+from phonefarm.core import stopwatch
+from phonefarm.core.leases import BEATS_PER_TERM
+from phonefarm.core.metrics import HEARTBEATS_MISSED, HOSTS_GIVEN_UP
 from phonefarm.errors import NotFound
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import AccountRow, HostReport, RungReport
@@ -41,7 +44,12 @@ class FarmDesk(ManagerCore):
 
     async def report_host(self, report: HostReport) -> bool:
         """What a host says of itself, a sign of life too. False: it had been given up."""
-        self._presence.heard(report.name, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        late = stopwatch.missed(now - self._beats.get(report.name, now), self._config.host_seconds / BEATS_PER_TERM)
+        if late:
+            self._tally.add(HEARTBEATS_MISSED, report.name, by=late)
+        self._beats[report.name] = now
+        self._presence.heard(report.name, now)
         known = await self._db.write(lambda tx: homes.report_host(tx, report))
         if not known or self._hosts_said.get(report.name) != report:
             log.log(logging.WARNING if report.why else logging.INFO, "host %s: %s", report.name, report.why or "well")
@@ -55,6 +63,7 @@ class FarmDesk(ManagerCore):
             for row in rows:
                 self._starts.forgive(row.phone_id)
             if rows:
+                self._tally.add(HOSTS_GIVEN_UP, host)
                 log.error("host %s is silent: %s offline", host, ", ".join(row.phone_id for row in rows))
                 self._news(FarmChange(phones=tuple(rows)))
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
+from phonefarm.core.metrics import REQUESTS
 from phonefarm.core.planning import plan
 from phonefarm.errors import NotFound, RequestError, Unavailable
 from phonefarm.models.clock import rfc3339
@@ -46,9 +47,19 @@ class ProcessDesk(ManagerCore):
         except Unavailable:
             if (known := await self._known(batch)) is None:
                 raise
-            return known
-        asked = [_asked(s, r) for s, r in zip(batch, resolved, strict=True)]
-        return await self._accept(asked)
+            given = known
+        else:
+            given = await self._accept([_asked(s, r) for s, r in zip(batch, resolved, strict=True)])
+        self._count_others(batch, given)
+        return given
+
+    def _count_others(self, batch: Sequence[Submission], given: Sequence[SubmitOutcome]) -> None:
+        """Those that were not accepted now; what was, is counted with its commit."""
+        for submission, answer in zip(batch, given, strict=True):
+            if isinstance(answer, RequestError):
+                self._tally.add(REQUESTS, submission.capability.value, "refused")
+            elif answer.duplicate:
+                self._tally.add(REQUESTS, submission.capability.value, "duplicate")
 
     async def _known(self, batch: Sequence[Submission]) -> list[SubmitOutcome] | None:
         """The answers if all of them are duplicates."""

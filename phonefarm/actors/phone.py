@@ -22,6 +22,7 @@ from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.actors.session import Runner, Session, Stop
 from phonefarm.actors.words import Words
 from phonefarm.core.health import Trust, unfit
+from phonefarm.core.metrics import NO_METER, Meter
 from phonefarm.errors import DeviceError, DeviceLost, DeviceUnauthorized, PhoneFarmError
 from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import new_id
@@ -80,11 +81,13 @@ class PhoneActor:
         host: HostPort,
         device: Callable[[str, int], Device],
         make_id: Callable[[], str] = new_id,
+        meter: Meter = NO_METER,
     ) -> None:
         self._config = config
         self._manager = manager
         self._host = host
         self._open = device
+        self._meter = meter
         self._incarnation = make_id()
         self._serial = ""
         self._device: Device | None = None
@@ -298,7 +301,7 @@ class PhoneActor:
             cancel=lambda order: self._obey(current, order),
             held=stop.lasts_until,
         )
-        reporter = Reporter(job, self._manager, hooks)
+        reporter = Reporter(job, self._manager, hooks, meter=self._meter)
         loop = asyncio.get_running_loop()
         sending = loop.create_task(reporter.run())
         try:

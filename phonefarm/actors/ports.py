@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from phonefarm.core.tally import Sample
 from phonefarm.models.action import Verdict
 from phonefarm.models.outbox import Delivery, DueCallback
 from phonefarm.models.phone import AccountRow, Claim, HostReport, PhoneReport, PhoneRow, RungReport
@@ -88,9 +89,8 @@ class FarmPort(Protocol):
     async def queue(self, *, limit: int = 50, cursor: str | None = None, system: str | None = None) -> dict[str, Any]:
         """``{"items", "next_cursor"}`` in claim order, each with the reason why it waits."""
 
-    async def metrics(self) -> dict[str, Any]:
-        """Numbers by name: ``processes`` and ``phones`` and ``callbacks`` by state, ``queue_items``,
-        ``queue_oldest_seconds``, ``commits``."""
+    async def metrics(self) -> list[Sample]:
+        """The farm's numbers as they stand, those of ``core.metrics`` that are told at /metrics."""
 
     async def readiness(self) -> Readiness: ...
 

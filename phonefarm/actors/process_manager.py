@@ -20,13 +20,14 @@ from phonefarm.actors.manager_desk import OfficeDesk
 from phonefarm.actors.manager_farm import FarmDesk
 from phonefarm.actors.manager_processes import ProcessDesk
 from phonefarm.actors.ports import FarmChange
+from phonefarm.core.metrics import FIRST_COMMAND
 from phonefarm.core.planning import plan
 from phonefarm.errors import PhoneFarmError, RequestError
 from phonefarm.models.phone import PhoneReport
 from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.queue import Assignment, QueueSnapshot
-from phonefarm.models.session import Job, Report, ReportReply
-from phonefarm.store import claim, homes, progress, prune, rescue, roster, snapshot
+from phonefarm.models.session import EntryKind, Job, Report, ReportReply
+from phonefarm.store import claim, counting, homes, progress, prune, rescue, roster, snapshot
 from phonefarm.store.artifacts import StoredFile, write_file
 from phonefarm.store.writer import Tx
 
@@ -43,12 +44,18 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
 
     async def start(self) -> None:
         """Open the database, then keep rescuing until stopped."""
-        await self._db.open(lambda tx: roster.begin_run(tx, self._config.run_id))
+        await self._db.open(self._begin)
         log.info("process manager has epoch %d", self._db.epoch)
         self._kick()
         self._background(self._repeat(self._config.rescue_seconds, self.rescue))
         self._background(self._repeat(self._config.rescue_seconds, self.give_up_silent_hosts))
         self._background(self._repeat(PRUNE_SECONDS, self.prune))
+        if self._mirror is not None:
+            self._background(self._repeat(self._config.rescue_seconds, self.tell_numbers))
+
+    def _begin(self, tx: Tx) -> None:
+        roster.begin_run(tx, self._config.run_id)
+        counting.recount(tx)
 
     async def stop(self) -> None:
         self._stopping = True
@@ -72,6 +79,8 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         jobs, busy, callbacks = await self._db.write(
             lambda tx: claim.claim(tx, assignments, plan=plan, terms=terms, new_id=self._new_id)
         )
+        for job in jobs:
+            self._claimed.start(job.lease.item_id, asyncio.get_running_loop().time())
         accounts = [job.account_id for job in jobs if job.account_id is not None]
         if busy or accounts:
             await self._tell_router(FarmChange(phones=tuple(busy)), accounts)
@@ -92,8 +101,15 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             return progress.apply_report(tx, report, files=files, terms=self._config.terms, new_id=self._new_id)
 
         reply, effects = await self._db.write(change)
+        if any(entry.kind is EntryKind.ACTION_STARTED for entry in report.entries):
+            self._time_first(report.item_id)
         await self._follow(effects)
         return reply
+
+    def _time_first(self, item_id: str) -> None:
+        seconds = self._claimed.stop(item_id, asyncio.get_running_loop().time())
+        if seconds is not None:
+            self._tally.observe(FIRST_COMMAND, seconds)
 
     def _write_files(self, report: Report) -> dict[str, StoredFile]:
         artifacts = [artifact for entry in report.entries for artifact in entry.artifacts]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.core import leases
+from phonefarm.core.metrics import NO_METER, REPORTS_LOST, Meter
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Report
 
@@ -37,10 +38,11 @@ class Hooks:
 class Reporter:
     """Sends the entries of one attempt. Lives on the event loop; ``put`` may be called from any thread."""
 
-    def __init__(self, job: Job, manager: ManagerPort, hooks: Hooks) -> None:
+    def __init__(self, job: Job, manager: ManagerPort, hooks: Hooks, *, meter: Meter = NO_METER) -> None:
         self._job = job
         self._manager = manager
         self._hooks = hooks
+        self._meter = meter
         self._loop = asyncio.get_running_loop()
         self._pending: list[Entry] = []
         self._wake = asyncio.Event()
@@ -116,6 +118,7 @@ class Reporter:
             async with asyncio.timeout(max(0.1, self._stop_at - sent_at)):
                 reply = await self._manager.report(report)
         except (PhoneFarmError, TimeoutError) as error:
+            self._meter.add(REPORTS_LOST, report.phone_id)
             log.warning("report of %s not delivered: %s", report.item_id, error)
             self._check_lease()
             return False

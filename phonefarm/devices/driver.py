@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from phonefarm.core.metrics import ADB_SECONDS, NO_METER, Meter
 from phonefarm.devices.shell import DeviceCancelled, Joiner, ShellFrames, ShellResult, join, quote
 from phonefarm.devices.wire import (
     Client,
@@ -58,14 +59,16 @@ T = TypeVar("T")
 class Driver:
     """The phone ``serial`` behind the adb server at ``host:port``. Blocking; use it from worker threads.
 
-    ``timeout`` is always the total for the call, in seconds; ``max_output`` bytes of stdout and stderr together.
+    ``timeout`` is always the total for the call, in seconds; ``max_output`` bytes of stdout and stderr together;
+    ``meter`` hears of every command.
     """
 
-    def __init__(self, *, port: int, serial: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, *, port: int, serial: str, host: str = "127.0.0.1", meter: Meter = NO_METER) -> None:
         self.host = host
         self.port = port
         self.serial = serial
         self._device = Device(Client(host, port), serial=serial)
+        self._meter = meter
         self._turn = threading.Lock()
         self._note = threading.Lock()
         self._flight: Flight | None = None
@@ -111,15 +114,15 @@ class Driver:
 
     def push(self, data: bytes, path: str, *, timeout: float, mode: int = 0o644, guard: Guard | None = None) -> None:
         """Write ``data`` to ``path`` on the phone. Raises CommandFailed with the phone's reason."""
-        self._fly(timeout, guard, lambda: self._send_file(data, path, mode))
+        self._fly("sync", timeout, guard, lambda: self._send_file(data, path, mode))
 
     def pull(self, path: str, *, timeout: float, max_output: int = 32 * MIB, guard: Guard | None = None) -> bytes:
         """Read ``path`` from the phone. Raises CommandFailed with the phone's reason, OutputTruncated above the cap."""
-        return self._fly(timeout, guard, lambda: self._receive_file(path, max_output))
+        return self._fly("sync", timeout, guard, lambda: self._receive_file(path, max_output))
 
     def reboot(self, *, timeout: float) -> None:
         """Tell the phone to reboot; returns when it hangs up. Raises DeviceError when it cannot be told."""
-        self._fly(timeout, None, self._reboot)
+        self._fly("reboot", timeout, None, self._reboot)
 
     def cancel(self) -> None:
         """End the command in flight, from any thread; it raises DeviceCancelled there. Nothing in flight: no effect."""
@@ -130,12 +133,12 @@ class Driver:
     # -- shell -----------------------------------------------------------------------------------
 
     def _text(self, line: str, timeout: float, cap: int, guard: Guard | None) -> ShellResult:
-        rc, frames = self._fly(timeout, guard, lambda: self._shell(line, cap))
+        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap))
         out = frames.stdout.decode("utf-8", errors="replace")
         return ShellResult(rc=rc, stdout=out, stderr=frames.stderr.decode("utf-8", errors="replace"))
 
     def _bytes(self, line: str, timeout: float, cap: int, guard: Guard | None) -> bytes:
-        rc, frames = self._fly(timeout, guard, lambda: self._shell(line, cap))
+        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap))
         if rc != 0:
             said = bytes(frames.stderr or frames.stdout)[:_SAID].decode("utf-8", errors="replace").strip()
             raise CommandFailed(f"{self.serial}: exit code {rc}: {said}")
@@ -176,15 +179,26 @@ class Driver:
 
     # -- one command at a time ----------------------------------------------------------------------
 
-    def _fly(self, timeout: float, guard: Guard | None, work: Callable[[], T]) -> T:
+    def _fly(self, service: str, timeout: float, guard: Guard | None, work: Callable[[], T]) -> T:
         flight = Flight(timeout)
-        with self._turn_of(timeout), self._noted(flight), flying(flight):
+        with self._turn_of(timeout), self._timed(service), self._noted(flight), flying(flight):
             try:
                 if guard is not None:
                     guard()
                 return work()
             except Exception as error:
                 raise self._ours(error, flight) from error
+
+    @contextlib.contextmanager
+    def _timed(self, service: str) -> Iterator[None]:
+        began, code = time.monotonic(), "none"
+        try:
+            yield
+        except PhoneFarmError as error:
+            code = error.code
+            raise
+        finally:
+            self._meter.observe(ADB_SECONDS, time.monotonic() - began, service, code)
 
     @contextlib.contextmanager
     def _turn_of(self, timeout: float) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from phonefarm.actors.ports import FarmPort, PhonePort
+from phonefarm.core.metrics import NO_METER, Meter
 from phonefarm.errors import ActorUnavailable
 from phonefarm.models.clock import new_id
 from phonefarm.serve import docs, openapi, problems
@@ -23,6 +24,7 @@ from phonefarm.serve.intake import Intake
 from phonefarm.serve.live_keys import LiveKeys
 from phonefarm.serve.routes import ENDPOINTS
 from phonefarm.serve.screens import Screens
+from phonefarm.serve.watch import Watch
 
 __all__ = ["ServeConfig", "create_app"]
 
@@ -71,6 +73,7 @@ def create_app(
     config: ServeConfig | None = None,
     make_id: Callable[[], str] = new_id,
     phone: Callable[[str], PhonePort] = no_phone,
+    meter: Meter = NO_METER,
 ) -> FastAPI:
     """The app in front of ``farm``. ``make_id`` proposes process ids, ``phone`` gives the port of a phone by its id."""
     config = config or ServeConfig()
@@ -88,4 +91,5 @@ def create_app(
     for endpoint in ENDPOINTS:
         register(app, endpoint)
     app.add_middleware(Border, keys=LiveKeys(keys, farm))
+    app.add_middleware(Watch, meter=meter)
     return app

@@ -16,6 +16,7 @@ from ray import serve
 
 from phonefarm.actors import gateway
 from phonefarm.actors.hosted import log_to_file
+from phonefarm.actors.raymeter import RayMeter
 from phonefarm.actors.spawn import HEAD_LABEL
 from phonefarm.devices.profiles import profile_names
 from phonefarm.errors import ConfigError
@@ -42,7 +43,7 @@ def build(settings: Settings) -> Any:
         log_to_file(settings, "serve")
         keys = KeyRing.single(settings.api_key)
         config = serve_config(settings)
-        return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone)
+        return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone, meter=RayMeter())
 
     class Ingress:
         """Only a carrier: every route is the FastAPI app's."""

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import core as prometheus
 from prometheus_client.registry import Collector
+
+from phonefarm.core.metrics import METRICS, Kind, Metric
+from phonefarm.core.tally import Distribution, Sample
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Numbers(Collector):
-    def __init__(self, numbers: Mapping[str, Any]) -> None:
-        self._numbers = numbers
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._by_name: dict[str, list[Sample]] = {}
+        for sample in samples:
+            self._by_name.setdefault(sample.name, []).append(sample)
 
-    def collect(self) -> Iterator[Metric]:
-        numbers = self._numbers
-        yield _by(numbers["processes"], "phonefarm_processes", "Processes by public status", "status")
-        yield _by(numbers["phones"], "phonefarm_phones", "Phones by state", "state")
-        yield _by(numbers["callbacks"], "phonefarm_callbacks", "Callbacks by state of delivery", "state")
-        yield GaugeMetricFamily("phonefarm_queue_items", "Items that wait for a phone", numbers["queue_items"])
-        yield GaugeMetricFamily(
-            "phonefarm_queue_oldest_seconds", "Age of the oldest item that waits", numbers["queue_oldest_seconds"]
-        )
-        yield CounterMetricFamily(
-            "phonefarm_commits", "Transactions of the process manager since its start", numbers["commits"]
-        )
+    def collect(self) -> Iterator[prometheus.Metric]:
+        for metric in METRICS:
+            if metric.name in self._by_name:
+                yield _family(metric, self._by_name[metric.name])
 
 
-def _by(counts: Mapping[str, int], name: str, text: str, label: str) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=[label])
-    for value, count in counts.items():
-        family.add_metric([value], count)
-    return family
+def _family(metric: Metric, samples: Iterable[Sample]) -> prometheus.Metric:
+    labels = metric.label_names
+    histogram = prometheus.HistogramMetricFamily(metric.name, metric.help, labels=labels)
+    kinds = {Kind.COUNTER: prometheus.CounterMetricFamily, Kind.GAUGE: prometheus.GaugeMetricFamily}
+    number = None if metric.kind is Kind.HISTOGRAM else kinds[metric.kind](metric.name, metric.help, labels=labels)
+    for sample in samples:
+        if isinstance(sample.value, Distribution):
+            histogram.add_metric(sample.labels, _buckets(metric, sample.value), sample.value.sum)
+        elif number is not None:
+            number.add_metric(sample.labels, sample.value)
+    return histogram if number is None else number
 
 
-def text(numbers: Mapping[str, Any]) -> bytes:
+def _buckets(metric: Metric, found: Distribution) -> list[tuple[str, float]]:
+    """Prometheus's buckets hold all that is at most their bound."""
+    bounds = [*(str(float(bound)) for bound in metric.buckets), "+Inf"]
+    return list(zip(bounds, accumulate(found.counts), strict=True))
+
+
+def text(samples: Iterable[Sample]) -> bytes:
     """The exposition text of ``FarmPort.metrics``."""
     registry = CollectorRegistry()
-    registry.register(_Numbers(numbers))
+    registry.register(_Numbers(samples))
     return generate_latest(registry)

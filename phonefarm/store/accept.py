@@ -21,7 +21,7 @@ from phonefarm.models.outbox import nobody_listens
 from phonefarm.models.process import Accepted, ResolvedItem, Submission, SubmitOutcome
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import ItemState, Milestone, ProcessState, PublicStatus
-from phonefarm.store import bulk
+from phonefarm.store import bulk, counting
 from phonefarm.store.ledger import outbox_row, progress
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Tx
@@ -185,6 +185,9 @@ class _Rows:
             (outbox, self._outbox),
         ):
             bulk.insert(tx, table, rows)
+        if self._processes:
+            capabilities = [row["process_type"] for row in self._processes]
+            counting.begun(tx.tally, capabilities, items=len(self._items), callbacks=len(self._outbox))
 
     def _process(self, submission: Submission) -> dict[str, Any]:
         canonical = submission.canonical()

@@ -12,13 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from phonefarm.core import leases
+from phonefarm.core import leases, metrics
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
 from phonefarm.models.action import NOT_REPEATABLE, Action
 from phonefarm.models.phone import PhoneRow
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import CancelOrder, Job, Lease
-from phonefarm.models.states import CancelStrategy, Capability, PhoneState
+from phonefarm.models.states import CancelStrategy, Capability, ItemState, PhoneState
+from phonefarm.store import counting
 from phonefarm.store.accounts import seconds_left_today
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.roster import add_usage, is_spent, set_phone_state
@@ -68,7 +69,7 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
             delivered=0,
             lease_until=leases.expires_at(tx.now, terms.delivery_seconds),
         )
-        .returning(items.c.process_id, items.c.attempt, items.c.account_id)
+        .returning(items.c.process_id, items.c.attempt, items.c.account_id, items.c.ready_at, items.c.created_at)
     )
     row = tx.rows(update).one_or_none()
     if row is None:
@@ -76,6 +77,9 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
     if wish.account_id is not None and (row.attempt == 1 or row.account_id is None):
         # else it goes on with a session (``_begun``)
         add_usage(tx, wish.account_id, sessions=1)
+    before = ItemState.QUEUED if row.attempt == 1 else ItemState.RETRYABLE
+    counting.moves(tx.tally, metrics.ITEMS, before.value, item_target(ItemEvent.CLAIM).value)
+    tx.tally.observe(metrics.CLAIM_WAIT, max(0, tx.now - max(row.ready_at, row.created_at)) / 1000)
     ledger.event(
         row.process_id,
         "item.claimed",

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
+from phonefarm.core.tally import Tally
 from phonefarm.errors import ConfigError, PhoneFarmError, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store import witness
@@ -40,8 +41,10 @@ class Database:
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
         on_doubt: Callable[[], None] = lambda: None,
         at_commit: AtCommit = lambda _number, _phase: None,
+        tally: Tally | None = None,
     ) -> None:
         self._url = url
+        self._tally = tally
         self._on_stale = on_stale
         self._on_commit = on_commit
         self._on_doubt = on_doubt
@@ -95,6 +98,7 @@ class Database:
             on_commit=self._on_commit,
             on_doubt=self._on_doubt,
             at_commit=self._at_commit,
+            tally=self._tally,
         )
 
     def close(self) -> None:

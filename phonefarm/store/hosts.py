@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from phonefarm.core import metrics
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import HostReport, RungReport
 from phonefarm.store.roster import upsert
@@ -30,6 +31,7 @@ def count_rung(tx: Tx, report: RungReport) -> None:
     """One more try of a rung."""
     here = sa.and_(phone_rungs.c.phone_id == report.phone_id, phone_rungs.c.rung == report.rung.value)
     helped = int(report.helped)
+    tx.tally.add(metrics.LADDER, report.phone_id, report.rung.value, "helped" if helped else "failed")
     more = {"tries": phone_rungs.c.tries + 1, "helped": phone_rungs.c.helped + helped, "last_at": tx.now}
     if tx.rows(sa.update(phone_rungs).where(here).values(**more)).rowcount == 0:
         first = {"phone_id": report.phone_id, "rung": report.rung.value, "tries": 1, "helped": helped}

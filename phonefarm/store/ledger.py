@@ -18,6 +18,7 @@ from phonefarm.core import lifecycle
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.outbox import CallbackState, nobody_listens
 from phonefarm.models.states import ItemState, Milestone, ProcessState
+from phonefarm.store import counting
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Row, Tx
 
@@ -51,6 +52,8 @@ class Ledger:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Something happened to a process or one of its items. ``moved``: (from, to) states."""
+        if item_id is not None:
+            counting.item_event(self._tx.tally, kind, moved, data)
         self._record(process_id).history.append(
             {
                 "kind": kind,
@@ -102,6 +105,7 @@ class Ledger:
             self._tx.rows(sa.insert(events), history)
         if callbacks:
             self._tx.rows(sa.insert(outbox), callbacks)
+            counting.announced(self._tx.tally, len(callbacks))
 
     @property
     def tx(self) -> Tx:
@@ -145,6 +149,7 @@ class _Settler:
 
     def _move(self, before: ProcessState, state: ProcessState) -> None:
         self._columns["state"] = state.value
+        counting.process_moved(self._ledger.tx.tally, before, state)
         if state is ProcessState.EXECUTING and self._row["executing_at"] is None:
             self._columns["executing_at"] = self._now
         if state is ProcessState.RETRYABLE:

@@ -11,8 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from phonefarm.core import metrics
 from phonefarm.errors import NotFound
 from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+from phonefarm.store import counting
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.lists import callback_view
 from phonefarm.store.tables import outbox, processes
@@ -64,6 +66,7 @@ def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> N
 def redeliver(tx: Tx, event_id: str, new_id: Callable[[], str], *, system: str | None) -> dict[str, Any]:
     """A callback from the start: pending, due now. Its process's later ones wait for it again. Raises NotFound."""
     row = _found(tx, event_id, system)
+    counting.moves(tx.tally, metrics.CALLBACKS, row["state"], _PENDING)
     if row["state"] != _PENDING:
         ledger = Ledger(tx, new_id)
         ledger.event(row["process_id"], "callback.redelivered", data={"event_id": event_id, "was": row["state"]})
@@ -91,12 +94,26 @@ def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:
         "due_at": tx.now + round((delivery.retry_in or 0.0) * 1000),
     }
     here = (outbox.c.id == delivery.event_id, outbox.c.state == _PENDING, outbox.c.attempts == delivery.attempts)
-    if tx.rows(sa.update(outbox).where(*here).values(**values)).rowcount == 0:
+    settled = sa.update(outbox).where(*here).values(**values).returning(outbox.c.created_at)
+    created_at = tx.rows(settled).scalar_one_or_none()
+    if created_at is None:
         return
+    _counted(tx, delivery.state, created_at)
     if delivery.gone:
         later = (outbox.c.process_id == delivery.process_id, outbox.c.state == _PENDING)
-        tx.rows(sa.update(outbox).where(*later).values(state=CallbackState.DEAD.value, error="receiver_gone"))
+        dead = sa.update(outbox).where(*later).values(state=CallbackState.DEAD.value, error="receiver_gone")
+        counting.moves(tx.tally, metrics.CALLBACKS, _PENDING, CallbackState.DEAD.value, tx.rows(dead).rowcount)
     if delivery.state is not CallbackState.PENDING:
         data = {"event_id": delivery.event_id, "http_status": delivery.http_status, "error": delivery.error}
         kind = "callback.delivered" if delivery.state is CallbackState.DELIVERED else "callback.died"
         ledger.event(delivery.process_id, kind, data=data)
+
+
+_OUTCOMES = {CallbackState.PENDING: "retrying", CallbackState.DELIVERED: "delivered", CallbackState.DEAD: "dead"}
+
+
+def _counted(tx: Tx, state: CallbackState, created_at: int) -> None:
+    tx.tally.add(metrics.CALLBACK_ATTEMPTS, _OUTCOMES[state])
+    counting.moves(tx.tally, metrics.CALLBACKS, _PENDING, state.value)
+    if state is CallbackState.DELIVERED:
+        tx.tally.observe(metrics.CALLBACK_SECONDS, max(0, tx.now - created_at) / 1000)

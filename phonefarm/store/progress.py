@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from phonefarm.core import leases, retries
+from phonefarm.core import leases, metrics, retries
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
 from phonefarm.models.action import Action
 from phonefarm.models.clock import rfc3339
@@ -128,6 +128,7 @@ class _Step:
         if action is None or journal.has_row(self.tx, self.row["id"], action.index, status=journal.FINISHED):
             return
         self._keep(entry)
+        self._timed(entry, "skipped" if entry.skipped else "finished")
         journal.write(self.tx, self.row, action, journal.FINISHED, entry)
         self.changes["current_action"] = None
         self._count("actions_done", 1)
@@ -147,6 +148,7 @@ class _Step:
         """Only what a caller wanted cancelled can be; else the attempt was merely broken off."""
         if self.row["cancel"] is not None:
             self._use(entry.seconds)
+            self._timed(entry, "cancelled")
             close_action(self.tx, self.ledger, self._now_row, entry.action, journal.INTERRUPTED)
             self._end(ItemEvent.CANCEL, "item.cancelled")
             return
@@ -158,6 +160,7 @@ class _Step:
         error = entry.error or ErrorInfo(code="internal_error", message="no reason given", retryable=True)
         self._keep(entry)
         self._use(entry.seconds)
+        self._timed(entry, "failed")
         fail_item(self.tx, self.ledger, self._now_row, error, self.effects, self.changes, action=entry.action)
         self.ended = True
         self._count_phone("items_failed")
@@ -168,6 +171,10 @@ class _Step:
         ids = {"process_id": self.row["process_id"], "item_id": self.row["id"], "phone_id": self.row["running_phone"]}
         for artifact in entry.artifacts:
             keep(self.tx, self.files[artifact.name], **ids)
+
+    def _timed(self, entry: Entry, outcome: str) -> None:
+        if entry.action is not None:
+            self.tx.tally.observe(metrics.ACTION_SECONDS, entry.seconds, entry.action.kind.value, outcome)
 
     @property
     def _state(self) -> ItemState:

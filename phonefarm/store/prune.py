@@ -12,6 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from phonefarm.models.outbox import CallbackState
+from phonefarm.store import counting
 from phonefarm.store.tables import outbox, processes
 from phonefarm.store.writer import Tx
 
@@ -34,6 +35,7 @@ def prune(tx: Tx, *, keep_days: float) -> list[str]:
     )
     ids = list(tx.rows(query).scalars())
     if ids:
+        counting.forgotten(tx, ids)
         tx.rows(sa.delete(processes).where(processes.c.id.in_(ids)))
     return ids
 

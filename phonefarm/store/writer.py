@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from typing import Any, Literal, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from phonefarm.core import metrics
+from phonefarm.core.tally import Tally
 from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store import epoch
@@ -54,11 +57,13 @@ def maps(connection: Connection, query: sa.Select[Any]) -> list[Row]:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tx:
     """An open transaction. ``now``: the database's time (ms), one value for all that happens in it. ``touched``: ids of
-    processes whose history it adds to; who waits for news of them is told after the commit."""
+    processes whose history it adds to; who waits for news of them is told after the commit. ``tally``: what it counts
+    if it commits."""
 
     connection: Connection
     now: int
     touched: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
 
     def rows(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         return cast("sa.CursorResult[Any]", self.connection.execute(statement, values))
@@ -82,7 +87,7 @@ class _Waiting:
 class Writer:
     """Owns the writing connection. ``clock`` overrides database time (tests), whose steps are then not followed unless
     ``steps`` is given too. ``on_commit`` is called in the writer's thread with the ids of the processes that a commit
-    touched. ``on_doubt``: so too, after a commit that may have happened."""
+    touched. ``on_doubt``: so too, after a commit that may have happened. ``tally`` takes what was counted."""
 
     def __init__(
         self,
@@ -94,8 +99,10 @@ class Writer:
         on_commit: Callable[[Iterable[str]], None] = lambda _touched: None,
         on_doubt: Callable[[], None] = lambda: None,
         at_commit: AtCommit = lambda _number, _phase: None,
+        tally: Tally | None = None,
     ) -> None:
         self._engines = engines
+        self.tally = tally or Tally()
         self._clock = clock
         self._steps = steps or (Steps() if clock is None else None)
         self._on_stale = on_stale
@@ -180,6 +187,7 @@ class Writer:
 
     def _transact(self, batch: list[_Waiting]) -> list[Any]:
         complete = False
+        began = time.monotonic()
         try:
             with self._transaction() as connection:
                 tx = Tx(connection=connection, now=self._fence(connection))
@@ -192,10 +200,17 @@ class Writer:
                 self._on_doubt()
             raise
         self.commits += 1
+        self._count(tx, len(batch), time.monotonic() - began)
         if self._steps is not None:
             self._steps.committed()
         self._on_commit(tx.touched)
         return values
+
+    def _count(self, tx: Tx, changes: int, seconds: float) -> None:
+        self.tally.take(tx.tally)
+        self.tally.add(metrics.COMMITS)
+        self.tally.observe(metrics.COMMIT_CHANGES, changes)
+        self.tally.observe(metrics.COMMIT_SECONDS, seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

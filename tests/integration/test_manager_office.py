@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from phonefarm.core import metrics
+from phonefarm.core.tally import value_of
 from phonefarm.errors import Conflict, NotFound
 from phonefarm.models.clock import new_id
 from phonefarm.models.outbox import CallbackState, Delivery
@@ -90,10 +93,19 @@ async def test_the_numbers_of_the_farm(db_url: str, tmp_path: Path) -> None:
         await farm.manager.submit_many([submission(), submission()])
         now[0] += 5_000
         numbers = await farm.manager.metrics()
-        assert numbers["processes"]["queued"] == 2
-        assert numbers["processes"]["completed"] == 0
-        assert numbers["queue_items"] == 2
-        assert numbers["queue_oldest_seconds"] == 5.0
-        assert numbers["callbacks"] == {"pending": 2, "delivered": 0, "dead": 0}
-        assert numbers["phones"]["available"] == 0
-        assert numbers["commits"] > 0
+        expected: dict[tuple[Any, ...], float] = {
+            (metrics.PROCESSES, "queued"): 2,
+            (metrics.PROCESSES, "completed"): 0,
+            (metrics.REQUESTS, "keyword_warmup", "accepted"): 2,
+            (metrics.QUEUE_ITEMS,): 2,
+            (metrics.QUEUE_OLDEST,): 5,
+            (metrics.CALLBACKS, "pending"): 2,
+            (metrics.CALLBACKS, "dead"): 0,
+            (metrics.PHONES, "available"): 0,
+        }
+        assert {key: value_of(numbers, *key) for key in expected} == expected
+        commits, size = value_of(numbers, metrics.COMMITS), value_of(numbers, metrics.DATABASE_BYTES)
+        assert isinstance(commits, float)
+        assert isinstance(size, float)
+        assert commits > 0
+        assert size > 10_000

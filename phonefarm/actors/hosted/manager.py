@@ -8,6 +8,7 @@ import os
 from phonefarm.actors import gateway
 from phonefarm.actors import process_manager as plain
 from phonefarm.actors.hosted import begin
+from phonefarm.actors.raymeter import RayMirror
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.settings import Settings
 
@@ -26,7 +27,9 @@ class ProcessManager(plain.ProcessManager):
             host_seconds=settings.lease_seconds,
             patience=settings.health.patience,
         )
-        super().__init__(config, router=gateway.router(), sender=gateway.sender(), on_stale=_end_process)
+        super().__init__(
+            config, router=gateway.router(), sender=gateway.sender(), on_stale=_end_process, mirror=RayMirror()
+        )
         begin(self, settings, gateway.MANAGER)
 
 

@@ -8,6 +8,7 @@ from phonefarm.actors import gateway
 from phonefarm.actors import phone as plain
 from phonefarm.actors.device import AdbDevice, Means
 from phonefarm.actors.hosted import begin
+from phonefarm.actors.raymeter import RayMeter
 from phonefarm.settings import Settings
 
 
@@ -27,11 +28,13 @@ class PhoneActor(plain.PhoneActor):
             apk_dir=settings.apk_dir,
             judge=gateway.judge() if settings.judge is not None else None,
             loop=asyncio.get_running_loop(),
+            meter=(meter := RayMeter()),
         )
         super().__init__(
             config,
             manager=gateway.manager(),
             host=gateway.host(host),
             device=lambda serial, port: AdbDevice(phone_id=phone_id, serial=serial, port=port, means=means),
+            meter=meter,
         )
         begin(self, settings, gateway.phone_name(phone_id))

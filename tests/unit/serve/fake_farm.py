@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from phonefarm.core import routing
+from phonefarm.core import metrics, routing
+from phonefarm.core.tally import Sample, Tally
 from phonefarm.errors import Conflict, Fault, NotFound, PhoneFarmError, RequestError, ValidationFailed
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import (
@@ -282,16 +283,14 @@ class FakeFarm:
             raise ValidationFailed([Fault(loc=("query", "cursor"), code="invalid_cursor", msg="is none of ours")])
         return examples_more.listed(examples_more.QUEUED)
 
-    async def metrics(self) -> dict[str, Any]:
+    async def metrics(self) -> list[Sample]:
         self._fail()
-        return {
-            "processes": {"queued": len(self.processes)},
-            "phones": {"available": 2},
-            "callbacks": {"pending": 0},
-            "queue_items": len(self.processes),
-            "queue_oldest_seconds": 1.5,
-            "commits": 7,
-        }
+        tally = Tally()
+        tally.set(metrics.PHONES, 2, "available")
+        tally.set(metrics.QUEUE_ITEMS, len(self.processes))
+        tally.add(metrics.COMMITS, by=7)
+        tally.observe(metrics.ACTION_SECONDS, 0.3, "watch", "finished")
+        return tally.samples()
 
     async def key_rows(self) -> list[KeyRow]:
         self._fail()

@@ -4,6 +4,7 @@ operators' wishes keeps the rules (R1 to R8 of the design notes), on both databa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
+from phonefarm.core import metrics
 from phonefarm.core.leases import LeaseTerms
-from phonefarm.core.lifecycle import ITEM, ITEM_FINAL, ITEM_RUNNING, PHONE, PROCESS, PROCESS_FINAL
+from phonefarm.core.lifecycle import ITEM, ITEM_FINAL, ITEM_RUNNING, PHONE, PROCESS, PROCESS_FINAL, public_status
+from phonefarm.core.metrics import Metric
 from phonefarm.core.planning import plan
+from phonefarm.core.tally import Tally
 from phonefarm.errors import Conflict
 from phonefarm.models.action import NOT_REPEATABLE, ActionKind
 from phonefarm.models.clock import new_id
@@ -70,6 +74,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.final: dict[str, tuple[str, int]] = {}
         self.keys: dict[str, str] = {}
         self.phones: dict[str, str] = {}
+        self.tally = Tally()
         with self.engines.writer.begin() as connection:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(sa.delete(table))
@@ -78,7 +83,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.run(lambda tx: roster.report_phones(tx, reports))
 
     def _writer(self) -> Writer:
-        writer = Writer(self.engines, clock=lambda: self.now, on_stale=lambda: None)
+        writer = Writer(self.engines, clock=lambda: self.now, on_stale=lambda: None, tally=self.tally)
         writer.start()
         return writer
 
@@ -269,6 +274,18 @@ class Lifecycle(RuleBasedStateMachine):
         self._callbacks(processes, outbox)
         self._operators(items, phones)
         self._written_ahead(items)
+        self._counted(processes, items, outbox)
+
+    def _counted(self, *tables_: list[dict[str, Any]]) -> None:
+        """What is kept by counting is what a look at every row gives."""
+        words: dict[Metric, Callable[[str], str]] = {
+            metrics.PROCESSES: lambda state: public_status(ProcessState(state)).value,
+            metrics.ITEMS: str,
+            metrics.CALLBACKS: str,
+        }
+        for (metric, word), rows in zip(words.items(), tables_, strict=True):
+            kept = {labels[0]: value for (m, labels), value in self.tally.numbers.items() if m is metric and value}
+            assert kept == Counter(word(row["state"]) for row in rows), metric.name
 
     def _operators(self, items: list[dict[str, Any]], phones: list[dict[str, Any]]) -> None:
         running = {i["running_phone"] for i in items if i["running_phone"]}
