@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from phonefarm.errors import ConfigError
 
@@ -20,6 +21,8 @@ WEBHOOK_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET"
 STATE_DIR_ENV = "PHONEFARM_STATE_DIR"
 #: A second one, while receivers change from one secret to another.
 SECOND_SECRET_ENV = "PHONE_FARM_WEBHOOK_SECRET_SECOND"
+#: OpenTelemetry's own names.
+OTLP_ENV, OTLP_HEADERS_ENV = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"
 NAMESPACE = "phonefarm"
 #: Where in the state directory operators put app profiles of their own.
 PROFILES = "profiles"
@@ -92,6 +95,14 @@ class JudgeSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TracingSettings:
+    """Where traces go: the base URL of an OTLP/HTTP receiver. ``headers`` go with them, such as its key."""
+
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """A farm's settings. Times in seconds.
 
@@ -122,6 +133,8 @@ class Settings:
     rescue_seconds: float = 2.0
     retention_days: float = 90.0
     replicas: int = 2
+    log_level: str = "info"
+    tracing: TracingSettings | None = None
 
     @property
     def artifact_dir(self) -> Path:
@@ -195,6 +208,17 @@ def read_judge(environ: Mapping[str, str] = os.environ) -> JudgeSettings | None:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{JUDGE_URL_ENV} must begin with http:// or https://, such as http://127.0.0.1:8080/v1")
     return JudgeSettings(url=url, model=model, key=environ.get(JUDGE_KEY_ENV) or None)
+
+
+def read_tracing(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> TracingSettings | None:
+    """Where traces go, None for nowhere. ``endpoint``: of farm.yaml, else the environment's. Raises ConfigError."""
+    url = endpoint or environ.get(OTLP_ENV)
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError("tracing: the endpoint must begin with http:// or https://, such as http://127.0.0.1:4318")
+    pairs = (pair.partition("=") for pair in environ.get(OTLP_HEADERS_ENV, "").split(",") if "=" in pair)
+    return TracingSettings(endpoint=url, headers={name.strip(): unquote(value.strip()) for name, _, value in pairs})
 
 
 def child_environment(extra: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from phonefarm import logs
 from phonefarm.callbacks.guard import parse_endpoint
 from phonefarm.callbacks.schedule import retry_in
 from phonefarm.errors import Fault, PhoneFarmError, Unavailable
@@ -42,7 +42,7 @@ _LOOK_FURTHER = 0.25
 _SHORTEST_WAIT = 0.05
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.2, 5.0
 
-_log = logging.getLogger(__name__)
+_log = logs.logger(__name__)
 
 
 class OutboxPort(Protocol):
@@ -167,7 +167,9 @@ class CallbackSender:
         except asyncio.CancelledError:
             raise
         except Exception:
-            _log.exception("delivering callback %s failed in an unforeseen way", callback.event_id)
+            _log.exception(
+                "callback.broken", callback=callback.event_id, process=callback.process_id, next_step=logs.REPORT_IT
+            )
             delivery = self._broken(callback)
         finally:
             task = asyncio.current_task()
@@ -193,9 +195,9 @@ class CallbackSender:
 
     def _backoff(self, error: Exception) -> float:
         if isinstance(error, Unavailable):
-            _log.warning("the manager is away, callbacks wait: %s", error)
+            _log.warning("callbacks.waiting", error=error)
         else:
-            _log.error("the manager refused the callback sender", exc_info=error)
+            _log.error("callbacks.refused", exc_info=error, error=error)
         pause = min(_BACKOFF_FIRST * 2.0 ** min(self._failures, 10), _BACKOFF_MOST)
         self._failures += 1
         return pause * (0.5 + 0.5 * self._chance())

@@ -8,14 +8,14 @@ often, for as long as the address is known. A phone that was known before and is
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from phonefarm import logs
 from phonefarm.errors import DeviceError
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: Seconds between two attempts: the first and the longest pause.
 FIRST_PAUSE, LAST_PAUSE = 0.25, 10.0
@@ -62,7 +62,7 @@ class Dialler:
                 try:
                     await self._line.connect(address)
                 except DeviceError as error:
-                    log.debug("%s cannot be reached: %s", address, error.message)
+                    log.debug("phone.unreachable", serial=address, error=error)
                 await asyncio.sleep(pause)
                 if known is not None and pause < LAST_PAUSE <= pause * 2:
                     await self._line.redialled(known, False)

@@ -87,7 +87,7 @@ def our_error(error: ray_errors.RayTaskError, name: str) -> Exception:
     cause = error.cause
     if isinstance(cause, PhoneFarmError):
         return cause
-    return PhoneFarmError(f"{name} failed: {type(cause).__name__}: {cause}")
+    return PhoneFarmError(f"{name} failed: {type(cause).__name__}")
 
 
 def manager() -> ManagerPort:

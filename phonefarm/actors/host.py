@@ -17,12 +17,12 @@ It starts nothing it cannot name: the adb server has a pidfile, a phone's actor 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from phonefarm import logs
 from phonefarm.actors.adb import AdbHost
 from phonefarm.actors.dialling import FIRST_PAUSE, LAST_PAUSE, Dialler, Line
 from phonefarm.actors.ladder import Ladder
@@ -37,7 +37,7 @@ from phonefarm.models.states import PhoneState
 
 __all__ = ["HostActor", "HostConfig"]
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: How often another host is asked to let go of a phone, and how long it remembers that it was.
 _CONTEST_SECONDS, _CONTESTED_SECONDS = 2.0, 10.0
@@ -118,7 +118,7 @@ class HostActor:
         """The phone is listed but does not answer: try what helps. Returns at once; what it does is counted."""
         serial = self._phones.get(phone_id)
         if serial is not None and self._ladder.may_climb(phone_id):
-            log.warning("%s at %s does not answer: %s", phone_id, serial, why)
+            log.warning("phone.silent", phone=phone_id, serial=serial, cause=why, next_step="none: its host helps")
             self._background(self._mend(phone_id, serial))
 
     async def _mend(self, phone_id: str, serial: str) -> None:
@@ -134,7 +134,7 @@ class HostActor:
                 self._phones[phone_id] = serial
                 await phone.attach(serial, self._adb.port)
         except PhoneFarmError as error:
-            log.warning("phone %s not told how its trouble ended: %s", phone_id, error.message)
+            log.warning("phone.not_told_of_help", phone=phone_id, error=error)
 
     def _alone(self, phone_id: str) -> bool:
         """Whether no other phone of this host works, so that its adb server may be what is broken."""
@@ -144,7 +144,7 @@ class HostActor:
         try:
             await self._manager.rung_tried(RungReport(phone_id=phone_id, rung=rung, helped=helped))
         except PhoneFarmError as error:
-            log.warning("%s for %s not counted: %s", rung.value, phone_id, error.message)
+            log.warning("rung.not_counted", phone=phone_id, rung=rung.value, error=error)
 
     async def status(self) -> dict[str, Any]:
         return {
@@ -171,7 +171,7 @@ class HostActor:
                     await self._compare(seen)
                 await self._compare({})
             except PhoneFarmError as error:
-                log.error("adb server of %s: %s; next step: %s", self._config.name, error.message, error.next_step)
+                log.error("adb_server.in_trouble", host=self._config.name, error=error)
                 self._pulse.trouble = f"{error.message}; {error.next_step}"
                 await self._pulse.look()
             await asyncio.sleep(pause)
@@ -191,7 +191,7 @@ class HostActor:
             for snapshot in self._adb.track():
                 self._loop.call_soon_threadsafe(self._news.put_nowait, dict(snapshot))
         except PhoneFarmError as error:
-            log.warning("tracking of %s ended: %s", self._config.name, error.message)
+            log.warning("adb_server.not_tracked", host=self._config.name, error=error)
         finally:
             if not self._ended.is_set():
                 self._loop.call_soon_threadsafe(self._news.put_nowait, None)
@@ -216,10 +216,10 @@ class HostActor:
                 await self._adopt(found.phone_id, serial)
                 return
             except PhoneElsewhere as error:
-                log.info("%s at %s: %s", found.phone_id, serial, error.message)
+                log.info("phone.elsewhere", phone=found.phone_id, serial=serial, error=error)
                 await asyncio.sleep(_CONTEST_SECONDS)
             except PhoneFarmError as error:
-                log.warning("%s does not say who it is: %s", serial, error.message)
+                log.warning("phone.unidentified", serial=serial, error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE)
 
@@ -263,7 +263,7 @@ class HostActor:
         self._phones.pop(phone_id, None)
         named = " and ".join(sorted(self._clashes[phone_id]))
         why = f"different phones say they are {phone_id}: {named}; take all but one off, or give them serial numbers"
-        log.error("%s", why)
+        log.error("phone.twins", phone=phone_id, cause=why, next_step="take all but one off")
         phone = await self._homes.here(phone_id, serials[0], self._bodies.get(serials[0], ""))
         await phone.detach(why)
         await phone.distrust(why)
@@ -310,7 +310,7 @@ class HostActor:
         try:
             await self._clash(phone_id, *serials)
         except PhoneFarmError as error:
-            log.warning("%s not told yet that it has a twin: %s", phone_id, error.message)
+            log.warning("phone.not_told_of_twin", phone=phone_id, error=error)
             return False
         return True
 
@@ -343,7 +343,7 @@ class HostActor:
             phone = await self._homes.mine(phone_id)
             return phone is not None and await phone.detach(why)
         except PhoneFarmError as error:
-            log.warning("phone %s not told that it is gone: %s", phone_id, error.message)
+            log.warning("phone.not_told_it_is_gone", phone=phone_id, error=error)
             await self._report(phone_id, serial, PhoneState.OFFLINE, why)
             return False
 
@@ -360,14 +360,14 @@ class HostActor:
         elif state == DUPLICATE:
             await self._report(serial, serial, PhoneState.QUARANTINED, _TWINS)
         else:
-            log.info("%s is %s and has not said who it is", serial, state)
+            log.info("phone.not_ready", serial=serial, state=state)
 
     async def _report(self, phone_id: str, serial: str, state: PhoneState, why: str) -> None:
         report = PhoneReport(phone_id=phone_id, host=self._config.name, serial=serial, state=state, why=why)
         try:
             await self._manager.report_phones([report])
         except PhoneFarmError as error:
-            log.warning("state of %s not reported: %s", phone_id, error.message)
+            log.warning("phone.not_reported", phone=phone_id, error=error)
 
     # -- network phones --
 
@@ -392,4 +392,4 @@ class HostActor:
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s ended by an error: %s", task.get_coro(), error, exc_info=error)
+            log.error("host.task_failed", task=str(task.get_coro()), error=error, exc_info=error)

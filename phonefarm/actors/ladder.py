@@ -9,16 +9,16 @@ helped is quarantined, and left in peace for a while before it is tried again.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from phonefarm import logs
 from phonefarm.devices.probe import Identity
 from phonefarm.errors import DeviceError
 from phonefarm.models.phone import Rung
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 _PAUSE = 0.25
 
@@ -116,7 +116,7 @@ class Ladder:
         try:
             await self._run(lambda: self._do(rung, serial))
         except DeviceError as error:
-            log.info("%s of %s (%s): %s", rung.value, phone_id, serial, error.message)
+            log.info("rung.failed", rung=rung.value, phone=phone_id, serial=serial, error=error)
         return await self._answers(phone_id, serial, self._config.wait[rung])
 
     def _do(self, rung: Rung, serial: str) -> None:

@@ -8,12 +8,12 @@ from a snapshot; whoever is new does so anyway; for the callback sender timers d
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from phonefarm import logs
 from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
 from phonefarm.actors.waiters import Waiters
 from phonefarm.core.leases import LeaseTerms
@@ -29,7 +29,7 @@ from phonefarm.store.database import Database
 from phonefarm.store.writer import AtCommit
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 
@@ -121,7 +121,7 @@ class ManagerCore:
         try:
             await self._router.changed(change)
         except PhoneFarmError as error:
-            log.warning("the router missed news: %s", error.message)
+            log.warning("router.missed_news", error=error, next_step="none: it is told until it hears it")
             catching_up = self._missed is not None
             self._missed = _with_missed(self._missed or FarmChange(), change)
             if not catching_up:
@@ -173,4 +173,4 @@ async def _quietly(message: Awaitable[None]) -> None:
     try:
         await message
     except PhoneFarmError as error:
-        log.info("not told: %s", error.message)
+        log.info("sender.not_told", error=error)

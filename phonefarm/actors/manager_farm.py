@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+from phonefarm import logs
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
 from phonefarm.core import stopwatch
@@ -20,7 +20,7 @@ from phonefarm.store import accounts, homes, hosts, operations, roster, snapshot
 from phonefarm.store.cursor import decode, encode
 from phonefarm.store.writer import Change
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: Queue items asked of the router at once when some of them may be another system's.
 _CHUNK = 1_000
@@ -52,7 +52,7 @@ class FarmDesk(ManagerCore):
         self._presence.heard(report.name, now)
         known = await self._db.write(lambda tx: homes.report_host(tx, report))
         if not known or self._hosts_said.get(report.name) != report:
-            log.log(logging.WARNING if report.why else logging.INFO, "host %s: %s", report.name, report.why or "well")
+            _log_host(report)
         self._hosts_said[report.name] = report
         return known
 
@@ -64,13 +64,19 @@ class FarmDesk(ManagerCore):
                 self._starts.forgive(row.phone_id)
             if rows:
                 self._tally.add(HOSTS_GIVEN_UP, host)
-                log.error("host %s is silent: %s offline", host, ", ".join(row.phone_id for row in rows))
+                log.error(
+                    "host.silent",
+                    host=host,
+                    phones=[row.phone_id for row in rows],
+                    cause=f"not heard of for more than {self._config.host_seconds:g} s",
+                    next_step="look at its power, its network and its Ray node",
+                )
                 self._news(FarmChange(phones=tuple(rows)))
 
     async def rung_tried(self, report: RungReport) -> None:
         """What a host did for a phone that did not answer."""
         await self._db.write(lambda tx: hosts.count_rung(tx, report))
-        log.info("%s for %s %s", report.rung.value, report.phone_id, "helped" if report.helped else "did not help")
+        log.info("rung.tried", phone=report.phone_id, rung=report.rung.value, helped=report.helped)
 
     async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
         """Do it; the phones it holds of now. Raises NotFound, Conflict ``operation_not_possible``."""
@@ -79,10 +85,16 @@ class FarmDesk(ManagerCore):
     async def _operate(self, command: OperateCommand) -> list[dict[str, Any]]:
         names = {"hosts": self._config.hosts, "groups": self._config.groups}
         effects = await self._db.write(lambda tx: operations.operate(tx, command, **names))
-        what = f"{command.operation.value} of {command.scope.value} {command.name}"
-        log.info("%s by %s: %s", what, command.by or "somebody", command.reason)
+        log.info(
+            "operator.asked",
+            operation=command.operation.value,
+            scope=command.scope.value,
+            name=command.name,
+            by=command.by,
+            reason=command.reason,
+        )
         for row in effects.phones:
-            log.info("phone %s is %s%s", row.phone_id, row.state, ", draining" if row.draining else "")
+            log.info("phone.operated", phone=row.phone_id, state=row.state, draining=row.draining)
         change = FarmChange(
             phones=tuple(effects.phones), cancels=tuple(effects.cancels), checks=tuple(effects.checks)
         )  # fmt: skip
@@ -145,3 +157,10 @@ class FarmDesk(ManagerCore):
         if system is None:
             return process_ids
         return await self._db.read(lambda c: snapshot.of_system(c, process_ids, system))
+
+
+def _log_host(report: HostReport) -> None:
+    if report.why is None:
+        log.info("host.well", host=report.name)
+    else:
+        log.warning("host.in_trouble", host=report.name, cause=report.why, next_step="what the cause says")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from phonefarm import tracing
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
 from phonefarm.core.metrics import REQUESTS
@@ -67,7 +69,11 @@ class ProcessDesk(ManagerCore):
         return None if any(s.key not in known for s in batch) else [accept.answer_known(s, known[s.key]) for s in batch]
 
     async def _accept(self, asked: Sequence[accept.Planned | accept.Refused]) -> list[SubmitOutcome]:
+        began = tracing.now()
         outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, asked, self._new_id))
+        if tracing.on():
+            for submission in (one.submission for one in asked):
+                tracing.record("process.accept", parent=submission.trace, began=began, process=submission.process_id)
         if waiting:
             self._news(FarmChange(waiting=tuple(waiting)))
             self._kick()
@@ -79,7 +85,7 @@ class ProcessDesk(ManagerCore):
 
     async def _replay(self, command: ReplayCommand, system: str | None) -> SubmitOutcome:
         source = await self._db.read(lambda c: replay.load(c, command.source_id, system))
-        submission = replay.submission(command, source)
+        submission = replace(replay.submission(command, source), trace=command.trace)
         known = await self._db.read(lambda c: accept.find_keys(c, [submission.key]))
         if submission.key in known:
             return accept.answer_known(submission, known[submission.key])

@@ -13,18 +13,18 @@ own clock by then. A host that cannot be asked keeps its phones until the manage
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from phonefarm import logs
 from phonefarm.actors.ports import HostPort, ManagerPort, PhonePort
 from phonefarm.core.presence import SILENT
 from phonefarm.errors import ActorUnavailable, NotFound, PhoneFarmError
 from phonefarm.models.phone import Claim
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: Seconds another actor may take for an answer, and a session to break off.
 ASK_SECONDS, RETIRE_SECONDS = 8.0, 30.0
@@ -108,7 +108,15 @@ class Moving:
         if claim not in (None, Claim.FREE):
             raise PhoneElsewhere(f"{phone_id} is on {other} too: {claim}")
         confirmed = home is not None and await self._retired(phone_id)
-        log.warning("%s moves from %s to %s%s", phone_id, other, self._name, "" if confirmed else ", unheard")
+        log.warning(
+            "phone.moved",
+            phone=phone_id,
+            host=self._name,
+            before=other,
+            heard=confirmed,
+            cause="it is plugged in here now",
+            next_step="none: its old actor ends, a new one begins here",
+        )
         await self._means.end(phone_id)
         if not confirmed:
             await asyncio.sleep(self._lease_seconds)
@@ -124,7 +132,7 @@ class Moving:
         try:
             return await _answer(self._means.host(other).contest(phone_id, f"{self._name}: {serial}", body))
         except PhoneFarmError as error:
-            log.info("%s was not asked for %s: %s", other, phone_id, error.message)
+            log.info("host.not_asked", host=other, phone=phone_id, error=error)
             return None
 
     async def _given_up(self, host: str) -> bool:
@@ -136,7 +144,7 @@ class Moving:
         try:
             await _answer(self._means.phone(phone_id).retire(f"the phone is at {self._name}"), RETIRE_SECONDS)
         except PhoneFarmError as error:
-            log.warning("the old actor of %s did not confirm its end: %s", phone_id, error.message)
+            log.warning("phone.retirement_unheard", phone=phone_id, error=error)
             return False
         return True
 

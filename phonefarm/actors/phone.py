@@ -10,13 +10,14 @@ same work at once.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from phonefarm import logs, tracing
 from phonefarm.actors.ports import HostPort, ManagerPort
 from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.actors.session import Runner, Session, Stop
@@ -31,7 +32,7 @@ from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job
 from phonefarm.models.states import CancelStrategy, PhoneState
 from phonefarm.settings import Limits, Patience
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: What a phone must leave through a check.
 _AWAY = (PhoneState.OFFLINE, PhoneState.UNAUTHORIZED)
@@ -130,7 +131,7 @@ class PhoneActor:
         try:
             place = await self._host.whereis(self._config.phone_id)
         except PhoneFarmError as error:
-            log.info("host %s has not said where the phone is: %s", self._config.host, error.message)
+            log.info("host.not_asked", host=self._config.host, phone=self._config.phone_id, error=error)
             return
         if place is not None and self._device is None:
             await self.attach(*place)
@@ -144,7 +145,7 @@ class PhoneActor:
     async def retire(self, why: str) -> None:
         """The phone is at another host: break off what runs and say nothing more. Its next actor reports the attempt as
         interrupted."""
-        log.info("retired: %s", why)
+        log.info("phone.retired", phone=self._config.phone_id, why=why)
         self._retired = True
         self._device = None
         current = self._current
@@ -246,7 +247,7 @@ class PhoneActor:
         try:
             await self._host.mend(self._config.phone_id, why)
         except PhoneFarmError as error:
-            log.info("host %s cannot help now: %s", self._config.host, error.message)
+            log.info("host.cannot_help", host=self._config.host, phone=self._config.phone_id, error=error)
 
     async def _passed_check(self, facts: PhoneFacts) -> None:
         """The phone answers. Work only for one that is trusted and fit."""
@@ -295,6 +296,12 @@ class PhoneActor:
         return [(self._current.job.lease.item_id, self._current.job.lease.attempt)] if self._current else []
 
     async def _work(self, current: _Current, device: Device) -> None:
+        job = current.job
+        with logs.bound(**job.ids), tracing.span("item.attempt", parent=job.trace, host=self._config.host, **job.ids):
+            log.info("attempt.started", actions=len(job.actions))
+            await self._attempt(current, device)
+
+    async def _attempt(self, current: _Current, device: Device) -> None:
         job, stop = current.job, current.stop
         hooks = Hooks(
             lost=lambda: stop.hard("lease_lost"),
@@ -337,6 +344,7 @@ class PhoneActor:
     async def _finish(self, last: Entry | None, reporter: Reporter) -> None:
         """The last word. A phone at fault leaves the pool first, so that it is not given the same work at once."""
         self._unfit = last is None or last.error is not None
+        log.info("attempt.ended", how=last.kind.value if last else "lease_lost", error=_code(last))
         if last is None:
             return
         if last.error is not None and self._device is not None:
@@ -372,12 +380,16 @@ class PhoneActor:
     # -- helpers --
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _code(last: Entry | None) -> str | None:
+    return last.error.code if last is not None and last.error is not None else None
 
 
 def _reboots(current: _Current) -> bool:

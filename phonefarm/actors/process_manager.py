@@ -11,10 +11,10 @@ It has three desks for HTTP (``manager_processes``, ``manager_farm``, ``manager_
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from phonefarm import logs, tracing
 from phonefarm.actors.manager_core import ManagerConfig
 from phonefarm.actors.manager_desk import OfficeDesk
 from phonefarm.actors.manager_farm import FarmDesk
@@ -33,7 +33,7 @@ from phonefarm.store.writer import Tx
 
 __all__ = ["ManagerConfig", "ProcessManager"]
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: Seconds between two looks for processes that have been kept long enough.
 PRUNE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
     async def start(self) -> None:
         """Open the database, then keep rescuing until stopped."""
         await self._db.open(self._begin)
-        log.info("process manager has epoch %d", self._db.epoch)
+        log.info("manager.started", epoch=self._db.epoch)
         self._kick()
         self._background(self._repeat(self._config.rescue_seconds, self.rescue))
         self._background(self._repeat(self._config.rescue_seconds, self.give_up_silent_hosts))
@@ -75,12 +75,13 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         return await self._detached(self._claim(assignments))
 
     async def _claim(self, assignments: Sequence[Assignment]) -> list[Job]:
-        terms = self._config.terms
+        terms, began = self._config.terms, tracing.now()
         jobs, busy, callbacks = await self._db.write(
             lambda tx: claim.claim(tx, assignments, plan=plan, terms=terms, new_id=self._new_id)
         )
         for job in jobs:
             self._claimed.start(job.lease.item_id, asyncio.get_running_loop().time())
+            tracing.record("item.claim", parent=job.trace, began=began, **job.ids)
         accounts = [job.account_id for job in jobs if job.account_id is not None]
         if busy or accounts:
             await self._tell_router(FarmChange(phones=tuple(busy)), accounts)
@@ -121,7 +122,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             self._presence.heard(report.host, asyncio.get_running_loop().time())
         rows = await self._db.write(lambda tx: roster.report_phones(tx, homes.heard(tx, reports)))
         for row in rows:
-            log.info("phone %s on %s is %s%s", row.phone_id, row.host, row.state, f": {row.why}" if row.why else "")
+            log.info("phone.reported", phone=row.phone_id, host=row.host, state=row.state, why=row.why)
         self._news(FarmChange(phones=tuple(rows)))
 
     async def phone_started(self, phone_id: str, incarnation: str, running: Sequence[tuple[str, int]]) -> None:
@@ -145,7 +146,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         try:
             await self.operate(command)
         except RequestError as error:  # retired meanwhile, or never seen
-            log.info("%s is not set apart: %s", phone_id, error.message)
+            log.info("phone.not_set_apart", phone=phone_id, error=error)
 
     # -- timers --
 
@@ -155,7 +156,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             try:
                 await work()
             except PhoneFarmError as error:
-                log.warning("%s did not run: %s", getattr(work, "__name__", "timer"), error.message)
+                log.warning("timer.failed", timer=getattr(work, "__name__", "timer"), error=error)
 
     async def rescue(self) -> None:
         """Take back expired leases, bury expired items. Timers only rescue; nothing waits for them otherwise."""
@@ -175,5 +176,5 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             gone += batch
             await asyncio.to_thread(prune.remove_files, self._config.artifact_dir, batch)
         if gone:
-            log.info("forgot %d processes that ended more than %g days ago", len(gone), keep)
+            log.info("processes.forgotten", number=len(gone), days=keep)
         return len(gone)

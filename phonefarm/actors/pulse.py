@@ -7,16 +7,16 @@ host tells its phones once more where they are, and they report how they are.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from phonefarm import logs
 from phonefarm.actors.ladder import LadderConfig
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.phone import HostReport
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: A sign of life may take so many beats: a new process connects first, on a busy machine for seconds.
 _PATIENCE = 3
@@ -83,7 +83,7 @@ class Pulse:
             async with asyncio.timeout(_PATIENCE * self._config.beat_seconds):
                 known = await self._manager.report_host(report)
         except (PhoneFarmError, TimeoutError) as error:
-            log.info("how this host is was not told: %s", error or "no answer in time")
+            log.info("host.not_heard", host=self._config.name, error=error)
             return
         if not known:
             self._given_up()

@@ -9,18 +9,18 @@ lease's own safety margin is reached, or the manager says the attempt is stale, 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from phonefarm import logs
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.core import leases
 from phonefarm.core.metrics import NO_METER, REPORTS_LOST, Meter
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Report
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
 
@@ -119,7 +119,7 @@ class Reporter:
                 reply = await self._manager.report(report)
         except (PhoneFarmError, TimeoutError) as error:
             self._meter.add(REPORTS_LOST, report.phone_id)
-            log.warning("report of %s not delivered: %s", report.item_id, error)
+            log.warning("report.not_delivered", error=error)
             self._check_lease()
             return False
         if not reply.accepted:

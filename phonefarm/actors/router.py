@@ -12,10 +12,10 @@ The clock only wakes it for items whose time (``not_before``, retry back-off) co
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from phonefarm import logs, tracing
 from phonefarm.actors.lineup import LineUp
 from phonefarm.actors.ports import FarmChange, ManagerPort, PhonePort
 from phonefarm.core import placement, routing
@@ -28,7 +28,7 @@ from phonefarm.models.queue import Assignment, QueueSnapshot, Running, WaitingIt
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, ErrorInfo, Job, Report
 from phonefarm.models.states import WaitingReason
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: At most this many grants are asked for at once, so that one wave does not hold up a later, more urgent item.
 WAVE = 256
@@ -184,13 +184,13 @@ class Router:
         try:
             await self._phone(phone_id).cancel(item_id, attempt, order)
         except PhoneFarmError as error:
-            log.info("cancel of %s goes with the phone's next report: %s", item_id, error.message)
+            log.info("cancel.goes_with_report", item=item_id, attempt=attempt, phone=phone_id, error=error)
 
     async def _check(self, phone_id: str) -> None:
         try:
             await self._phone(phone_id).check()
         except PhoneFarmError as error:
-            log.info("phone %s is checked when its actor is back: %s", phone_id, error.message)
+            log.info("check.goes_later", phone=phone_id, error=error)
 
     # -- placing --
 
@@ -201,7 +201,7 @@ class Router:
                 await self._once()
                 pause = _FIRST_PAUSE
             except PhoneFarmError as error:
-                log.warning("placing stopped for %.1f s: %s", pause, error.message)
+                log.warning("placing.paused", seconds=pause, error=error)
                 self._reload = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
@@ -286,6 +286,10 @@ class Router:
     # -- delivering --
 
     async def _deliver(self, job: Job) -> None:
+        with tracing.span("item.dispatch", parent=job.trace, **job.ids), logs.bound(**job.ids):
+            await self._hand_over(job)
+
+    async def _hand_over(self, job: Job) -> None:
         """Hand a job to its phone. An unclear answer is asked again (the phone takes a job once); a refusal,
         or no answer in time, gives the attempt back."""
         deadline = asyncio.get_running_loop().time() + self._delivery_seconds
@@ -296,7 +300,7 @@ class Router:
                     await self._give_back(job)
                 return
             except PhoneFarmError as error:
-                log.warning("phone %s has not answered yet: %s", job.phone_id, error.message)
+                log.warning("job.not_delivered_yet", error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
 
@@ -311,8 +315,8 @@ class Router:
         )
         try:
             await self._manager.report(report)
-        except PhoneFarmError:
-            log.warning("item %s waits for its lease to expire", job.lease.item_id)
+        except PhoneFarmError as error:
+            log.warning("job.not_given_back", error=error, next_step="none: its lease ends by itself")
 
     def _background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,13 +9,13 @@ thread, so the thread that drives the phone asks the clock itself before each co
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from phonefarm import logs, tracing
 from phonefarm.errors import (
     ActionError,
     ActionTimedOut,
@@ -28,7 +28,7 @@ from phonefarm.errors import (
 from phonefarm.models.action import Action, ActionKind, ActionResult, Artifact
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 class Runner(Protocol):
@@ -135,8 +135,8 @@ class Session:
         except PhoneFarmError as error:
             return self._broken_off(error)
         except Exception as error:
-            log.exception("session of item %s broke", self._job.lease.item_id)
-            return self._failed(ActionError(f"internal error: {type(error).__name__}: {error}"), definite=False)
+            log.exception("session.broken", next_step=logs.REPORT_IT)
+            return self._failed(ActionError(f"internal error: {type(error).__name__}"), definite=False)
         return Entry(kind=EntryKind.FINISHED)
 
     def _actions(self) -> None:
@@ -153,6 +153,11 @@ class Session:
             self._put(Entry(kind=EntryKind.ACTION_FINISHED, action=named, skipped=skip))
             return
         self._doing, self._began = named, self._clock()
+        with tracing.span(f"action.{named.kind.value}", index=named.index):
+            self._do(named)
+        self._doing = None
+
+    def _do(self, named: Action) -> None:
         self._put(Entry(kind=EntryKind.ACTION_STARTED, action=named))
         if not named.repeatable:
             self._written_ahead()
@@ -167,7 +172,7 @@ class Session:
                 artifacts=result.artifacts,
             )
         )
-        self._doing = None
+        log.debug("action.finished", index=named.index, action=named.kind.value, seconds=self._spent())
 
     def _written_ahead(self) -> None:
         """Raises SessionStopped if the start could not be made durable, or somebody asked to stop meanwhile."""
@@ -190,7 +195,11 @@ class Session:
 
     def _stopped(self, reason: str) -> Entry | None:
         if reason == "lease_lost":
-            log.warning("item %s: lease lost, the phone is left as it is", self._job.lease.item_id)
+            log.warning(
+                "session.lease_lost",
+                cause="the manager was not reached within the lease, or gave the item to another attempt",
+                next_step="none: the phone is left as it is, and the item goes on by itself",
+            )
             return None
         last = Entry(kind=EntryKind.CANCELLED, action=self._doing, seconds=self._spent())
         self._stop.calm()
@@ -220,13 +229,13 @@ class Session:
             try:
                 yield take(name)
             except PhoneFarmError as error:
-                log.info("no %s of the failure: %s", take.__name__, error.message)
+                log.info("evidence.missing", of=take.__name__, error=error)
 
     def _tidy(self) -> None:
         try:
             self._runner.leave()
         except PhoneFarmError as error:
-            log.info("the phone could not be tidied up: %s", error.message)
+            log.info("phone.not_tidied", error=error)
 
 
 def _naming(result: ActionResult) -> Mapping[str, Any]:

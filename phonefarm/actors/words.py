@@ -7,14 +7,14 @@ one. Calls that are safe to repeat are repeated until they are answered.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
+from phonefarm import logs
 from phonefarm.actors.ports import ManagerPort
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.phone import PhoneReport
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
 
@@ -43,6 +43,6 @@ class Words:
             try:
                 return await call()
             except PhoneFarmError as error:
-                log.info("waiting for the manager: %s", error.message)
+                log.info("manager.awaited", error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)

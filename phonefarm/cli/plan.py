@@ -11,7 +11,7 @@ from typing import Any
 from phonefarm.cli.sim import GROUP
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.errors import ConfigError
-from phonefarm.settings import PROFILES, HostSettings, Settings, read_judge
+from phonefarm.settings import PROFILES, HostSettings, Settings, read_judge, read_tracing
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -78,6 +78,7 @@ def settings(
         "webhook_secret": state.webhook_secret(),
         "webhook_secret_second": state.webhook_secret_second(),
         "judge": read_judge(),
+        "tracing": config.get("tracing") or read_tracing(None),
     }
     return Settings(**values, run_id=secrets.randbits(62))
 

@@ -71,6 +71,9 @@ _SETTLED = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_LOG_TO_DRIVER": "0",
+    # Ray keeps half a gigabyte of each of its logs, six times over, if nobody says otherwise.
+    "RAY_ROTATION_MAX_BYTES": "10000000",
+    "RAY_ROTATION_BACKUP_COUNT": "2",
     # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # A second program on a port of ours must fail, not share it.

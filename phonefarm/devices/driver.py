@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from phonefarm import tracing
 from phonefarm.core.metrics import ADB_SECONDS, NO_METER, Meter
 from phonefarm.devices.shell import DeviceCancelled, Joiner, ShellFrames, ShellResult, join, quote
 from phonefarm.devices.wire import (
@@ -80,7 +81,7 @@ class Driver:
         self, argv: Sequence[str], *, timeout: float, max_output: int = MAX_OUTPUT, guard: Guard | None = None
     ) -> ShellResult:
         """Run one command. Its exit code is a value, not an error. TypeError for raw shell text."""
-        return self._text(quote(argv), timeout, max_output, guard)
+        return self._text(quote(argv), timeout, max_output, guard, argv[0])
 
     def sh_all(
         self,
@@ -92,13 +93,13 @@ class Driver:
         guard: Guard | None = None,
     ) -> ShellResult:
         """Run several commands in one round trip; the exit code is that of the last one run."""
-        return self._text(join(lines, joiner), timeout, max_output, guard)
+        return self._text(join(lines, joiner), timeout, max_output, guard, _words(lines))
 
     def exec_out(
         self, argv: Sequence[str], *, timeout: float, max_output: int = 32 * MIB, guard: Guard | None = None
     ) -> bytes:
         """The bytes a command writes to stdout. Raises CommandFailed if it ends with another code than 0."""
-        return self._bytes(quote(argv), timeout, max_output, guard)
+        return self._bytes(quote(argv), timeout, max_output, guard, argv[0])
 
     def exec_out_all(
         self,
@@ -110,7 +111,7 @@ class Driver:
         guard: Guard | None = None,
     ) -> bytes:
         """As ``exec_out``, for several commands in one round trip."""
-        return self._bytes(join(lines, joiner), timeout, max_output, guard)
+        return self._bytes(join(lines, joiner), timeout, max_output, guard, _words(lines))
 
     def push(self, data: bytes, path: str, *, timeout: float, mode: int = 0o644, guard: Guard | None = None) -> None:
         """Write ``data`` to ``path`` on the phone. Raises CommandFailed with the phone's reason."""
@@ -132,13 +133,13 @@ class Driver:
 
     # -- shell -----------------------------------------------------------------------------------
 
-    def _text(self, line: str, timeout: float, cap: int, guard: Guard | None) -> ShellResult:
-        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap))
+    def _text(self, line: str, timeout: float, cap: int, guard: Guard | None, words: str) -> ShellResult:
+        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap), words)
         out = frames.stdout.decode("utf-8", errors="replace")
         return ShellResult(rc=rc, stdout=out, stderr=frames.stderr.decode("utf-8", errors="replace"))
 
-    def _bytes(self, line: str, timeout: float, cap: int, guard: Guard | None) -> bytes:
-        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap))
+    def _bytes(self, line: str, timeout: float, cap: int, guard: Guard | None, words: str) -> bytes:
+        rc, frames = self._fly("shell", timeout, guard, lambda: self._shell(line, cap), words)
         if rc != 0:
             said = bytes(frames.stderr or frames.stdout)[:_SAID].decode("utf-8", errors="replace").strip()
             raise CommandFailed(f"{self.serial}: exit code {rc}: {said}")
@@ -179,9 +180,9 @@ class Driver:
 
     # -- one command at a time ----------------------------------------------------------------------
 
-    def _fly(self, service: str, timeout: float, guard: Guard | None, work: Callable[[], T]) -> T:
+    def _fly(self, service: str, timeout: float, guard: Guard | None, work: Callable[[], T], words: str = "") -> T:
         flight = Flight(timeout)
-        with self._turn_of(timeout), self._timed(service), self._noted(flight), flying(flight):
+        with self._turn_of(timeout), self._timed(service, words), self._noted(flight), flying(flight):
             try:
                 if guard is not None:
                     guard()
@@ -190,10 +191,12 @@ class Driver:
                 raise self._ours(error, flight) from error
 
     @contextlib.contextmanager
-    def _timed(self, service: str) -> Iterator[None]:
+    def _timed(self, service: str, words: str) -> Iterator[None]:
+        """``words``: the names of the programs, never what they were given."""
         began, code = time.monotonic(), "none"
         try:
-            yield
+            with tracing.span(f"adb.{service}", command=words or None):
+                yield
         except PhoneFarmError as error:
             code = error.code
             raise
@@ -230,6 +233,10 @@ class Driver:
         if server_lives(self.host, self.port):
             return DeviceLost(f"{self.serial}: the connection was cut in the middle of a command")
         return AdbServerDown(f"no adb server answers on port {self.port}")
+
+
+def _words(lines: Sequence[Sequence[str]]) -> str:
+    return " ".join(line[0] for line in lines)
 
 
 def _packet(kind: bytes, data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 from phonefarm.farmfile.keys import FILE, LIMITS
 from phonefarm.farmfile.reading import read
-from phonefarm.settings import HealthSettings, HostSettings, Limits, Patience
+from phonefarm.settings import HealthSettings, HostSettings, Limits, Patience, read_tracing
 
 __all__ = ["read_farm_file"]
 
@@ -35,6 +35,8 @@ def settings_of(values: dict[str, Any]) -> dict[str, Any]:
         made["hosts"] = tuple(HostSettings(name=name, **host) for name, host in made["hosts"].items())
     if "health" in made:
         made["health"] = _health(made["health"])
+    if "tracing" in made:
+        made["tracing"] = read_tracing(made["tracing"].get("endpoint"))
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from phonefarm.farmfile.tree import Kind, Leaf, Named, Section
+from phonefarm.logs import LEVELS
 from phonefarm.settings import Limits, Patience
 
 LIMITS = tuple(limit.name for limit in fields(Limits))
@@ -89,5 +90,16 @@ FILE = Section(
         "delivery_seconds": _seconds("A phone that was given work must have begun within so long.", 30),
         "check_seconds": _seconds("Time between two checks of a phone.", 30),
         "rescue_seconds": _seconds("Time between two looks for work that was left behind.", 2),
+        "log_level": Leaf(
+            kind=Kind.CHOICE, text="The least that the logs hold.", example="info", choices=tuple(LEVELS)
+        ),
+        "tracing": Section(
+            text="OpenTelemetry traces from HTTP to adb; none without this.",
+            keys={
+                "endpoint": Leaf(
+                    kind=Kind.TEXT, text="base URL of an OTLP/HTTP receiver", example="http://127.0.0.1:4318"
+                ),
+            },
+        ),
     },
 )

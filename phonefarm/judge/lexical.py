@@ -12,11 +12,11 @@ tried once, and then the verdict is ``judge_failed``.
 
 from __future__ import annotations
 
-import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from phonefarm import logs
 from phonefarm.core.prompts import answer_fault, prompt_ref
 from phonefarm.models.action import Verdict
 from phonefarm.models.video import VideoFacts
@@ -25,7 +25,7 @@ JUDGE = "lexical"
 FAILED = "judge_failed"
 THRESHOLD = 0.5
 
-_log = logging.getLogger(__name__)
+_log = logs.logger(__name__)
 _SUFFIXES = ("ings", "ing", "ed", "es", "s", "e")
 #: First letters of Unicode names of scripts written without spaces between words.
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -39,7 +39,7 @@ class LexicalJudge:
         try:
             return _judge(prompt, facts, interests)
         except Exception:
-            _log.exception("the lexical judge failed")
+            _log.exception("judge.broken", next_step=logs.REPORT_IT)
             return Verdict(relevant=None, reason="the judge failed", judge=JUDGE, error=FAILED)
 
 

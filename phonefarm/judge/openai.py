@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from phonefarm import logs
 from phonefarm.judge import answers, messages
 from phonefarm.judge.budget import TokenBudget, estimate
 from phonefarm.judge.messages import Message
@@ -28,7 +28,7 @@ MOST_BYTES = 256 * 1024
 _PAUSES = (0.5, 2.0, 5.0)
 _LONGEST_PAUSE = 10.0
 _MAX_TOKENS = 400
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +95,7 @@ class OpenAiJudge:
         except TimeoutError:
             return answers.failed(prompt, self._name, "timeout")
         except Exception:
-            log.exception("the judge failed in an unforeseen way")
+            log.exception("judge.broken", process=process_id, next_step=logs.REPORT_IT)
             return answers.failed(prompt, self._name, "internal_error")
 
     async def _ask(
@@ -132,7 +132,7 @@ class OpenAiJudge:
             async with self._http.stream("POST", url, json=body) as response:
                 raw = await _read(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            log.info("the judge's endpoint does not answer: %s", type(error).__name__)
+            log.info("judge.unreachable", error=type(error).__name__)
             return _Reply(error="unreachable", retry_in=0.0)
         if response.status_code == 429 or response.status_code >= 500:
             return _Reply(error=f"http_{response.status_code}", retry_in=_retry_after(response))

@@ -63,6 +63,7 @@ class Submission:
 
     ``process_id`` is proposed by the sender (UUIDv7), so that a batch that is sent again after a lost reply
     is recognised as itself and not as a duplicate. ``replay_of``: the process whose unfinished items it runs again.
+    ``trace``: the ``traceparent`` of the request, None if the farm does not trace.
     """
 
     process_id: str
@@ -75,6 +76,7 @@ class Submission:
     callback: Mapping[str, Any]
     requested_by: Mapping[str, Any]
     replay_of: str | None = None
+    trace: str | None = None
 
     @property
     def system(self) -> str:
@@ -184,6 +186,7 @@ class ReplayCommand:
     source_id: str
     request_id: str
     requested_by: Mapping[str, Any]
+    trace: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ class Job:
 
     ``actions`` are those not finished by an earlier attempt, with their index in the whole plan.
     ``seconds_left`` is the session's remaining time budget, and no more than the account's day has left; what is
-    left over then is skipped.
+    left over then is skipped. ``trace``: the ``traceparent`` of the request, None if the farm does not trace.
     """
 
     process_id: str
@@ -49,6 +49,17 @@ class Job:
     seconds_left: float
     prompts: Mapping[str, Any] = field(default_factory=dict)
     cancel: CancelOrder | None = None
+    trace: str | None = None
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What its lines of the log and its spans are about."""
+        return {
+            "process": self.process_id,
+            "item": self.lease.item_id,
+            "attempt": self.lease.attempt,
+            "phone": self.phone_id,
+        }
 
 
 class EntryKind(StrEnum):

@@ -6,19 +6,19 @@ to whoever has no key. It never reads a body.
 
 from __future__ import annotations
 
-import logging
-
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from phonefarm import logs
 from phonefarm.errors import PhoneFarmError
 from phonefarm.serve import problems
 from phonefarm.serve.live_keys import LiveKeys
+from phonefarm.serve.watch import route_of
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 #: Where the layer leaves the caller's ``ApiKey`` for the routes.
 KEY = "phonefarm.key"
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 class Border:
@@ -55,9 +55,9 @@ class Border:
         try:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
-            log.debug("caller hung up")
+            log.debug("http.hung_up")
         except Exception:
-            log.exception("%s %s failed", scope["method"], _path(scope))
+            log.exception("http.failed", method=scope["method"], route=route_of(scope), next_step=logs.REPORT_IT)
             if started:
                 raise
             await problems.internal_error()(scope, receive, send)

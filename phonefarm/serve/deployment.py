@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from ray import serve
 
 from phonefarm.actors import gateway
-from phonefarm.actors.hosted import log_to_file
+from phonefarm.actors.hosted import watch
 from phonefarm.actors.raymeter import RayMeter
 from phonefarm.actors.spawn import HEAD_LABEL
 from phonefarm.devices.profiles import profile_names
@@ -40,7 +40,7 @@ def build(settings: Settings) -> Any:
     """The Serve application of a farm."""
 
     def ingress() -> FastAPI:
-        log_to_file(settings, "serve")
+        watch(settings, "serve")
         keys = KeyRing.single(settings.api_key)
         config = serve_config(settings)
         return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone, meter=RayMeter())

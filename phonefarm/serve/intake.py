@@ -14,12 +14,12 @@ batch grow meanwhile, up to a size. What may go wrong stays where it belongs:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from phonefarm import logs
 from phonefarm.errors import (
     ActorUnavailable,
     PhoneFarmError,
@@ -31,7 +31,7 @@ from phonefarm.errors import (
 )
 from phonefarm.models.process import Accepted, Submission, SubmitOutcome
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 class Submitter(Protocol):
@@ -117,7 +117,7 @@ class Intake:
         try:
             await self._send(batch)
         except Exception:
-            log.exception("intake could not deliver a batch of %d", len(batch))
+            log.exception("intake.broken", batch=len(batch), next_step=logs.REPORT_IT)
         finally:
             for pending in batch:
                 pending.settle(Unavailable("the farm gave no answer"))
@@ -149,7 +149,7 @@ class Intake:
         return [pending for pending in batch if pending.deadline > now]
 
     async def _halve(self, batch: list[_Pending], error: Exception) -> None:
-        log.error("a batch of %d made the farm fail", len(batch), exc_info=error)
+        log.error("intake.batch_failed", batch=len(batch), exc_info=error, error=error)
         if len(batch) == 1:
             return batch[0].settle(PhoneFarmError("the submission made the farm fail"))
         middle = len(batch) // 2

@@ -7,7 +7,6 @@ and, if trying again helps, ``Retry-After``. Nothing of a request but the place 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from phonefarm import logs
 from phonefarm.errors import Fault, PhoneFarmError, RequestError, StaleWriter, Unavailable, ValidationFailed
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,7 +25,7 @@ _LONGEST_NAME = 100
 _MOST_FAULTS = 100
 _TITLES: Mapping[str, str] = {"idempotency_key_reused": "Idempotency key reused"}
 _ROUTING_CODES: Mapping[int, str] = {404: "unknown_route", 405: "method_not_allowed"}
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -77,7 +77,7 @@ def of_error(error: PhoneFarmError) -> Response:
         step = error.next_step if isinstance(error, Unavailable) else Unavailable.next_step
         detail = f"{code}: {step}"
         return problem(503, code, detail=detail, headers={"Retry-After": str(RETRY_AFTER)})
-    log.error("request failed: %s", error.message, exc_info=error)
+    log.error("http.failed", exc_info=error, error=error)
     return internal_error()
 
 

@@ -25,6 +25,7 @@ from phonefarm.store import bulk, counting
 from phonefarm.store.ledger import outbox_row, progress
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Tx
+from phonefarm.tracing import TRACEPARENT
 
 Key = tuple[str, str, str]
 
@@ -168,7 +169,7 @@ class _Rows:
         self._processes.append(process)
         for ordinal, item in enumerate(planned.items):
             self._item(planned, item, ordinal)
-        self._event(process["id"])
+        self._event(process["id"], planned.submission.trace)
         self._callback(process, planned)
         return Known(
             process_id=process["id"],
@@ -238,7 +239,7 @@ class _Rows:
         self._items.append(row)
         self.waiting.append(waiting_item(row))
 
-    def _event(self, process_id: str) -> None:
+    def _event(self, process_id: str, trace: str | None) -> None:
         self._events.append(
             {
                 "process_id": process_id,
@@ -247,6 +248,7 @@ class _Rows:
                 "at": self._now,
                 "kind": "process.accepted",
                 "to_state": ProcessState.QUEUED.value,
+                "data": {TRACEPARENT: trace} if trace is not None else None,
             }
         )
 

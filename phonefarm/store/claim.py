@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from phonefarm import tracing
 from phonefarm.core import leases, metrics
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
 from phonefarm.models.action import NOT_REPEATABLE, Action
@@ -23,7 +24,7 @@ from phonefarm.store import counting
 from phonefarm.store.accounts import seconds_left_today
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.roster import add_usage, is_spent, set_phone_state
-from phonefarm.store.tables import actions, items, phones, processes
+from phonefarm.store.tables import actions, events, items, phones, processes
 from phonefarm.store.writer import Row, Tx
 
 _NO_LIMIT = float("inf")
@@ -125,8 +126,16 @@ def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.Leas
     rows = tx.maps(query)
     settled = _settled(tx, item_ids)
     days = seconds_left_today(tx, {row["running_account"] for row in rows} - {None})
+    traces = _traces(tx, {row["process_id"] for row in rows}) if tracing.on() else {}
     return [
-        _job(row, settled.get(row["id"], set()), days.get(row["running_account"], _NO_LIMIT), plan=plan, terms=terms)
+        _job(
+            row,
+            settled.get(row["id"], set()),
+            days.get(row["running_account"], _NO_LIMIT),
+            plan=plan,
+            terms=terms,
+            trace=traces.get(row["process_id"]),
+        )
         for row in rows
     ]
 
@@ -141,7 +150,15 @@ def _settled(tx: Tx, item_ids: Sequence[str]) -> dict[str, set[int]]:
     return found
 
 
-def _job(row: Row, settled: set[int], day_left: float, *, plan: Plan, terms: leases.LeaseTerms) -> Job:
+def _traces(tx: Tx, process_ids: set[str]) -> dict[str, str | None]:
+    """What the first event of each process says of its trace."""
+    query = sa.select(events.c.process_id, events.c.data).where(events.c.process_id.in_(process_ids))
+    return {key: (data or {}).get(tracing.TRACEPARENT) for key, data in tx.tuples(query.where(events.c.sequence == 1))}
+
+
+def _job(
+    row: Row, settled: set[int], day_left: float, *, plan: Plan, terms: leases.LeaseTerms, trace: str | None
+) -> Job:
     inputs = row["inputs"]
     todo = tuple(a for a in plan(Capability(row["process_type"]), inputs) if a.index not in settled)
     budget = max(0.0, inputs.get("max_minutes", 60) * 60.0 - row["seconds_used"])
@@ -155,6 +172,7 @@ def _job(row: Row, settled: set[int], day_left: float, *, plan: Plan, terms: lea
         seconds_left=min(budget, day_left),
         prompts=inputs.get("prompts") or {},
         cancel=cancel_order(row["cancel"]),
+        trace=trace,
     )
 
 

@@ -8,12 +8,12 @@ must not be used is no reason to end either: a farm that stays up says what to d
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
+from phonefarm import logs
 from phonefarm.core.tally import Tally
 from phonefarm.errors import ConfigError, PhoneFarmError, StorageUnavailable
 from phonefarm.models.clock import Clock
@@ -23,7 +23,7 @@ from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import AtCommit, Change, Writer
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 5.0
 
@@ -139,9 +139,9 @@ class Database:
 def _problem(error: Exception) -> StorageUnavailable:
     """What callers are told while the database cannot be opened; the log has all of it."""
     if isinstance(error, PhoneFarmError):
-        log.error("database not usable: %s; next step: %s", error.message, error.next_step)
+        log.error("database.unusable", error=error)
     else:
-        log.error("database not usable", exc_info=error)
+        log.error("database.unusable", exc_info=error, error=error)
     if isinstance(error, StorageUnavailable):
         return error
     why = error.message if isinstance(error, ConfigError) else type(error).__name__

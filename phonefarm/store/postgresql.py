@@ -12,17 +12,17 @@ any time, and then pinned for the session.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
+from phonefarm import logs
 from phonefarm.errors import StorageRefused
 from phonefarm.store.trouble import reopen_after_loss
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 IDLE_SECONDS = 30
 CONNECT_SECONDS = 5
@@ -68,7 +68,11 @@ def reader(url: URL, *, size: int, role: str) -> Engine:
 def check(connection: Connection) -> None:
     """Say what of the server's settings risks more than one commit."""
     if connection.exec_driver_sql("SHOW fsync").scalar_one() == "off":
-        log.warning("PostgreSQL runs with fsync=off: a crash of its machine can destroy the database; set fsync=on")
+        log.warning(
+            "database.not_durable",
+            cause="PostgreSQL runs with fsync=off: a crash of its machine can destroy the database",
+            next_step="set fsync=on",
+        )
 
 
 def _arguments(url: URL, name: str) -> dict[str, Any]:
@@ -118,7 +122,12 @@ def end_frozen_writers(connection: Connection) -> list[str]:
         if name != f"{OURS} manager writer":
             others.append(_words(pid, name, state))
             continue
-        log.warning("ending session %d: a manager that was replaced is still in a transaction (%s)", pid, state)
+        log.warning(
+            "database.session_ended",
+            session=pid,
+            cause=f"a manager that was replaced is still in a transaction ({state})",
+            next_step="none: the server rolls it back",
+        )
         connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     return others
 

@@ -131,7 +131,7 @@ class Farm:
     def pid_of(self, actor: str) -> int:
         """The process id that an actor last wrote to its log."""
         text = (self.state_dir / "logs" / f"{actor.replace(':', '-')}.log").read_text()
-        return int(re.findall(r"runs as process (\d+)", text)[-1])
+        return int(re.findall(r'"event": "actor.started".*"pid": (\d+)', text)[-1])
 
     def kill_actor(self, actor: str) -> None:
         """kill -9, and wait until Ray has started it again."""

@@ -73,7 +73,7 @@ def test_planted_secrets_stand_in_no_log_and_in_no_answer(here: Farm, hook: Rece
 
 def test_the_look_for_secrets_finds_what_is_there(here: Farm) -> None:
     """Otherwise the test above would prove nothing: the manager's log and Ray's own are among what is read."""
-    assert any("/logs/process_manager.log" in found for found in logs_with(here, {"word": "runs as process"}))
+    assert any("/logs/process_manager.log" in found for found in logs_with(here, {"word": "actor.started"}))
     assert any("/session_" in found for found in logs_with(here, {"word": "ProcessManager"}))
     process_id = here.submit({"routing": "queue"}, keywords=[(typed := canary("stored"))])
     assert any("/farm.db" in found for found in files_with(here, {"typed": typed}))

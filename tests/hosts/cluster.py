@@ -173,7 +173,7 @@ class Cluster(Farm):
 
     def starts_of(self, actor: str, host: str = "head") -> list[int]:
         """Process ids an actor had on a host, in order."""
-        return [int(pid) for pid in re.findall(r"runs as process (\d+)", self.log_of(actor, host))]
+        return [int(pid) for pid in re.findall(r'"event": "actor.started".*"pid": (\d+)', self.log_of(actor, host))]
 
     def nodes(self) -> dict[str, str]:
         """Ray's id of each living node, by the name of its machine; none while Ray does not say."""

@@ -134,7 +134,7 @@ def test_a_frozen_actor_touches_nothing_when_it_wakes_up_after_its_lease(here: C
         here.machines["h1"].kill(pid, signal.SIGCONT)
     assert view["attempts"] == 2
     assert view["items"][0]["phone_id"] != "VP000101"
-    until(lambda: "lease lost" in here.log_of("phone:VP000101", "h1"), "it sees that its lease is over")
+    until(lambda: "session.lease_lost" in here.log_of("phone:VP000101", "h1"), "it sees that its lease is over")
     assert not driven(here, "VP000101", woken), "no touch of the lost attempt"
     for other in sent:
         completed(here, other)
@@ -145,7 +145,7 @@ def test_a_frozen_actor_touches_nothing_when_it_wakes_up_after_its_lease(here: C
 @pytest.mark.fault(17)
 def test_an_actor_that_ends_again_and_again_is_set_apart_with_the_reason(here: Cluster) -> None:
     phone, host = "VP000202", here.machines["h2"]
-    spoken = f"phone {phone} on h2 is checking"  # said once by each actor that starts
+    spoken = f'"phone": "{phone}", "host": "h2", "state": "checking"'  # said once by each actor that starts
     try:
         for _ in range(LOSSES - 1):
             times = here.log_of("process_manager").count(spoken)

@@ -9,29 +9,24 @@ would bury the actor for good: design notes on Ray, finding 8).
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 from typing import Any
 
+from phonefarm import logs, tracing
 from phonefarm.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
-def begin(actor: Any, settings: Settings, name: str) -> None:
-    """Log to the actor's file and start it, on the loop that its process runs."""
-    log_to_file(settings, name)
-    log.info("%s runs as process %d", name, os.getpid())
+def begin(actor: Any, settings: Settings, name: str, **ids: str) -> None:
+    """Log to the actor's file, trace if the farm does, and start it, on the loop that its process runs. ``ids``: the
+    phone's, the host's, for each line of the log."""
+    watch(settings, name, **ids)
+    log.info("actor.started")
     actor._started = asyncio.get_running_loop().create_task(actor.start())
 
 
-def log_to_file(settings: Settings, name: str) -> None:
-    """Send this process's log to ``logs/NAME.log`` of the state directory."""
-    settings.log_dir.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=settings.log_dir / f"{name.replace(':', '-').replace('/', '_')}.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+def watch(settings: Settings, name: str, **ids: str) -> None:
+    """Send this process's log to ``logs/NAME.log`` of the state directory, and its traces where the farm's go."""
+    logs.to_file(settings.log_dir, name, level=settings.log_level, **ids)
+    if settings.tracing is not None:
+        tracing.start(settings.tracing.endpoint, name, headers=settings.tracing.headers)

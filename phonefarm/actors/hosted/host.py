@@ -38,4 +38,4 @@ class HostActor(plain.HostActor):
             manager=gateway.manager(),
             homes=Moving(name, means, lease_seconds=settings.lease_seconds),
         )
-        begin(self, settings, gateway.host_name(name))
+        begin(self, settings, gateway.host_name(name), host=name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 
+from phonefarm import logs
 from phonefarm.actors import gateway
 from phonefarm.actors import process_manager as plain
 from phonefarm.actors.hosted import begin
 from phonefarm.actors.raymeter import RayMirror
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.settings import Settings
+
+log = logs.logger(__name__)
 
 
 class ProcessManager(plain.ProcessManager):
@@ -34,6 +37,10 @@ class ProcessManager(plain.ProcessManager):
 
 
 def _end_process() -> None:
-    logging.getLogger(__name__).error("another process manager has taken over; this one ends")
+    log.error(
+        "manager.replaced",
+        cause="another process manager has taken over",
+        next_step="none: this one ends and the other one goes on",
+    )
     logging.shutdown()
     os._exit(1)

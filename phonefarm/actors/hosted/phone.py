@@ -37,4 +37,4 @@ class PhoneActor(plain.PhoneActor):
             device=lambda serial, port: AdbDevice(phone_id=phone_id, serial=serial, port=port, means=means),
             meter=meter,
         )
-        begin(self, settings, gateway.phone_name(phone_id))
+        begin(self, settings, gateway.phone_name(phone_id), phone=phone_id, host=host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from phonefarm import tracing
 from phonefarm.errors import RequestError, ValidationFailed
 from phonefarm.models.process import CancelAnswer, CancelCommand, CancelStatus, ReplayCommand
 from phonefarm.models.requests import CancelBody, ReplayBody
@@ -70,6 +71,7 @@ async def replay_process(request: Request) -> Response:
         source_id=process_id_of(request),
         request_id=body.request_id,
         requested_by=body.requested_by.model_dump(),
+        trace=tracing.current(),
     )
     answer = await desk.farm.replay(command, system=key_of(request).system)
     if isinstance(answer, RequestError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request, Response
 
-from phonefarm.models.process import Accepted
+from phonefarm import logs, tracing
+from phonefarm.models.process import Accepted, Submission
 from phonefarm.models.requests import EnqueueBody, MaintenanceBody
 from phonefarm.serve import examples
 from phonefarm.serve import examples_more as more
@@ -18,6 +20,8 @@ from phonefarm.serve.endpoint import Answer, Endpoint, Query
 from phonefarm.serve.problems import json_response
 from phonefarm.serve.schemas import AcceptedShape, DuplicateShape
 
+log = logs.logger(__name__)
+
 
 async def enqueue(request: Request) -> Response:
     desk = desk_of(request)
@@ -25,7 +29,7 @@ async def enqueue(request: Request) -> Response:
     key_of(request).require_system(body)
     query_of(request)
     submission = admit(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
-    return accepted_response(await desk.intake.submit(submission))
+    return accepted_response(await desk.intake.submit(_traced(submission)))
 
 
 async def request_maintenance(request: Request) -> Response:
@@ -34,7 +38,13 @@ async def request_maintenance(request: Request) -> Response:
     key_of(request).require_system(body)
     query_of(request)
     submission = admit_maintenance(body, desk.rules, process_id=desk.make_id(), key_header=key_header(request))
-    return accepted_response(await desk.intake.submit(submission))
+    return accepted_response(await desk.intake.submit(_traced(submission)))
+
+
+def _traced(submission: Submission) -> Submission:
+    """With the request's context, if the farm traces; lines of the log about it say its process."""
+    log.debug("request.admitted", process=submission.process_id)
+    return replace(submission, trace=tracing.current()) if tracing.on() else submission
 
 
 def key_header(request: Request) -> bytes | None:

@@ -7,13 +7,13 @@ EventSource not to come back.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from phonefarm import logs
 from phonefarm.errors import Fault, NotFound, PhoneFarmError, ValidationFailed
 from phonefarm.serve import examples
 from phonefarm.serve import examples_more as more
@@ -27,7 +27,7 @@ STREAM = "text/event-stream"
 #: Seconds without an event after which a comment is sent, so that nobody between takes the stream for dead.
 HEARTBEAT_SECONDS = 15.0
 _PAGE = 500
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 async def list_events(request: Request) -> Response:
@@ -87,7 +87,7 @@ async def _frames(
         except NotFound:
             return  # forgotten meanwhile
         except PhoneFarmError as error:
-            log.info("stream of %s ends, its reader may take it up again: %s", process_id, error.message)
+            log.info("stream.ended", process=process_id, error=error)
 
 
 def _frame(event: dict[str, Any]) -> bytes:

@@ -92,9 +92,12 @@ def test_observations_that_nobody_fetches_are_bounded() -> None:
 
 def test_no_thread_loses_a_count() -> None:
     tally = Tally()
-    threads = [
-        threading.Thread(target=lambda: [tally.add(metrics.COMMITS) for _ in range(20_000)]) for _ in range(4)
-    ]  # fmt: skip
+
+    def count() -> None:
+        for _ in range(20_000):
+            tally.add(metrics.COMMITS)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -49,7 +49,7 @@ def holds(here: Desk) -> bool:
         public = [public_status(ProcessState(state)).value for state in states[0]]
         return [Counter(public), Counter(states[1]), Counter(states[2])]
 
-    wanted = here.read(looked)
+    wanted: list[Counter[str]] = here.read(looked)
     return [kept(here, m) for m in (metrics.PROCESSES, metrics.ITEMS, metrics.CALLBACKS)] == wanted
 
 
