@@ -1,7 +1,7 @@
 """Logs: one JSON object a line, with a stable event name and the ids it is about.
 
 Each process of the farm writes to a file of its own name in the state directory, bounded on disk (``BoundedFile``);
-what runs on a terminal reads as text. Libraries that log by ``logging`` end in the same file, as ``library.said``.
+``phonefarm logs`` shows them to people. Libraries that log by ``logging`` end there too, as ``library.said``.
 
 What a line says: ``at``, ``level``, ``event`` (dotted, past tense where something happened; docs/logs.md lists them),
 ``actor`` and ``pid``, and the ids that are known: ``process``, ``item``, ``attempt``, ``phone``, ``host`` and
@@ -58,12 +58,6 @@ def to_file(directory: Path, name: str, *, level: str = "info", **ids: str) -> P
     path = directory / f"{name.replace(':', '-').replace('/', '_')}.log"
     _install(BoundedFile(path), _formatter(structlog.processors.JSONRenderer(default=str), actor=name, **ids), level)
     return path
-
-
-def to_terminal(*, level: str = "info") -> None:
-    """Send all that this process logs to standard error, for people."""
-    colors = sys.stderr.isatty()
-    _install(logging.StreamHandler(), _formatter(structlog.dev.ConsoleRenderer(colors=colors)), level)
 
 
 def _install(handler: logging.Handler, formatter: logging.Formatter, level: str) -> None:

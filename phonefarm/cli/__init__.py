@@ -1,5 +1,5 @@
 """The command line: ``phonefarm init | up | down | demo | sim | submit | watch | cancel | processes | phones | phone |
-drain | queue | capabilities | replay | keys | profile | maintain | backup | restore | doctor | adb-server``.
+drain | queue | capabilities | replay | keys | profile | maintain | backup | restore | logs | doctor | adb-server``.
 
 Theory of operation
 -------------------
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import typer
 
-from phonefarm.cli import adbserver, backup, beginning, commands, demo, operating, profiles, up
+from phonefarm.cli import adbserver, backup, beginning, commands, demo, loglines, operating, profiles, up
 from phonefarm.cli.doctor import command as doctor
 from phonefarm.cli.maintain import command as maintain
 from phonefarm.cli.terminal import Terminal
@@ -37,6 +37,7 @@ operating.register(app)
 profiles.register(app)
 maintain.register(app)
 backup.register(app)
+loglines.register(app)
 adbserver.register(app)
 doctor.register(app)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +37,8 @@ class Watch:
         began, request_id = time.monotonic(), _request_id(scope)
         traced = tracing.on() and scope["method"] not in _READS
         parent = _header(scope, tracing.TRACEPARENT.encode()) if traced else None
-        with logs.bound(http_request=request_id), tracing.span("request", parent=parent, root=traced) as span:
+        named = logs.bound(http_request=request_id) if request_id is not None else nullcontext()
+        with named, tracing.span("request", parent=parent, root=traced) as span:
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":

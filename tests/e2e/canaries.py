@@ -1,9 +1,11 @@
-"""Looks for planted secrets in everything a farm leaves on disk."""
+"""Looks for planted secrets in everything a farm leaves on disk, and in the numbers it tells."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import httpx
 
 from tests.e2e.farm import Farm
 
@@ -19,6 +21,17 @@ def logs_with(farm: Farm, secrets: Mapping[str, str]) -> list[str]:
 def files_with(farm: Farm, secrets: Mapping[str, str]) -> list[str]:
     """The same for every file, the database and the artifacts too."""
     return _with(_files(farm), secrets)
+
+
+def numbers_with(farm: Farm, secrets: Mapping[str, str]) -> list[str]:
+    """``name of the secret in where``, for /metrics and for Ray's exporter."""
+    told = {"/metrics": farm.client.get("/metrics").text, "Ray's exporter": exported(farm)}
+    return [f"{name} in {where}" for where, text in told.items() for name, word in secrets.items() if word in text]
+
+
+def exported(farm: Farm) -> str:
+    """What Ray's exporter of the farm's node tells."""
+    return httpx.get(f"http://127.0.0.1:{farm.file['ports']['metrics']}/metrics", timeout=30).text
 
 
 def _with(paths: Iterator[Path], secrets: Mapping[str, str]) -> list[str]:

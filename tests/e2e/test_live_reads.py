@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -14,7 +15,9 @@ from PIL import Image
 
 from phonefarm.client import AsyncFarm
 from phonefarm.client import Farm as Client
+from phonefarm.core.metrics import METRICS, Kind
 from tests.e2e.bodies import ACCOUNT, maintenance, step
+from tests.e2e.canaries import exported
 from tests.e2e.farm import KEY, Farm, request, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -237,6 +240,28 @@ def test_metrics_are_there_for_prometheus(here: Farm) -> None:
     text = here.client.get("/metrics").text
     assert "phonefarm_queue_items" in text
     assert 'phonefarm_phones{state="available"}' in text
+    assert 'phonefarm_phone_battery_ratio{phone="VP000001"}' in text
+
+
+TOLD_BY_RAY = {
+    *("phonefarm_processes", "phonefarm_phones", "phonefarm_queue_oldest_seconds", "phonefarm_callbacks"),
+    *("phonefarm_commits_total", "phonefarm_claim_wait_seconds", "phonefarm_action_seconds", "phonefarm_host_up"),
+    *("phonefarm_phone_battery_ratio", "phonefarm_phone_temperature_celsius", "phonefarm_requests_total"),
+    *("phonefarm_http_requests_total", "phonefarm_http_request_seconds", "phonefarm_adb_command_seconds"),
+}
+
+
+def test_ray_s_exporter_tells_the_farm_s_numbers_and_what_only_its_parts_know(here: Farm) -> None:
+    here.wait_process(here.submit({"routing": "queue"}), "completed")
+    metrics = (m for m in METRICS if m.name in TOLD_BY_RAY)
+    names = [f"ray_{m.name}{'_bucket' if m.kind is Kind.HISTOGRAM else ''}{{" for m in metrics]
+    assert len(names) == len(TOLD_BY_RAY)
+    until(lambda: all(name in exported(here) for name in names), f"{names} are told")
+    known = {f"ray_{m.name}" for m in METRICS}
+    told = re.findall(r"^# TYPE (ray_phonefarm_\w+) ", exported(here), re.MULTILINE)
+    assert {name if name in known else f"{name}_total" for name in told} <= known
+    labels = set(re.findall(r'(\w+)="', " ".join(re.findall(r"^ray_phonefarm_\w+\{.*", exported(here), re.MULTILINE))))
+    assert not labels & {"process", "item", "process_id"}
 
 
 def test_the_client_does_a_whole_job(here: Farm) -> None:

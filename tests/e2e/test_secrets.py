@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.canaries import files_with, logs_with
-from tests.e2e.farm import KEY, SECRET, Farm, request
+from tests.e2e.canaries import files_with, logs_with, numbers_with
+from tests.e2e.farm import KEY, SECRET, Farm, request, until
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.timeout(300)
@@ -68,6 +68,7 @@ def test_planted_secrets_stand_in_no_log_and_in_no_answer(here: Farm, hook: Rece
     here.wait_process(nobody, "completed", "failed_terminal")
     hook.wait_for(heard, "completed")
     assert logs_with(here, planted) == []
+    assert numbers_with(here, planted | {"api key": KEY, "webhook secret": SECRET}) == []
     assert files_with(here, {"api key": KEY, "webhook secret": SECRET, "wrong key": planted["wrong-key"]}) == []
 
 
@@ -75,6 +76,8 @@ def test_the_look_for_secrets_finds_what_is_there(here: Farm) -> None:
     """Otherwise the test above would prove nothing: the manager's log and Ray's own are among what is read."""
     assert any("/logs/process_manager.log" in found for found in logs_with(here, {"word": "actor.started"}))
     assert any("/session_" in found for found in logs_with(here, {"word": "ProcessManager"}))
+    wheres = ("/metrics", "Ray's exporter")
+    until(lambda: numbers_with(here, {"w": "phonefarm_phones"}) == [f"w in {where}" for where in wheres], "numbers")
     process_id = here.submit({"routing": "queue"}, keywords=[(typed := canary("stored"))])
     assert any("/farm.db" in found for found in files_with(here, {"typed": typed}))
     here.wait_process(process_id, "completed", "failed_terminal")

@@ -99,14 +99,6 @@ def test_what_a_library_logs_is_there_too(path: Path) -> None:
     assert (line["event"], line["message"], line["logger"]) == ("library.said", "it said this", "some.library")
 
 
-def test_people_can_read_it_on_a_terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.to_terminal()
-    logs.logger("x").info("thing.done", phone="P1")
-    said = capsys.readouterr().err
-    assert re.search(r"info\s+\]?\s*thing\.done\s+.*phone=P1", said), said
-    assert not path.read_text()
-
-
 _WRITER = """
 import logging, sys
 from pathlib import Path
