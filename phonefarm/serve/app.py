@@ -1,4 +1,4 @@
-"""The HTTP application: every route, behind the border, in front of a farm.
+"""The HTTP application: every route and the console, behind the border, in front of a farm.
 
 It holds no truth and needs no Ray: whatever fulfils ``FarmPort`` will do, and any ASGI server can run it.
 """
@@ -18,6 +18,8 @@ from phonefarm.models.clock import new_id
 from phonefarm.serve import docs, openapi, problems
 from phonefarm.serve.auth import KeyRing
 from phonefarm.serve.border import Border
+from phonefarm.serve.console import routes as console
+from phonefarm.serve.console.session import Sessions
 from phonefarm.serve.desk import Desk, ServeConfig
 from phonefarm.serve.endpoint import register
 from phonefarm.serve.intake import Intake
@@ -90,6 +92,9 @@ def create_app(
     problems.install(app)
     for endpoint in ENDPOINTS:
         register(app, endpoint)
-    app.add_middleware(Border, keys=LiveKeys(keys, farm))
+    live = app.state.keys = LiveKeys(keys, farm)
+    sessions = app.state.sessions = Sessions(keys, live)
+    console.install(app)
+    app.add_middleware(Border, keys=live, sessions=sessions)
     app.add_middleware(Watch, meter=meter)
     return app

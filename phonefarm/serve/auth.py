@@ -79,6 +79,16 @@ class KeyRing:
         """One key with every scope. Raises ConfigError for an empty secret."""
         return cls([make_key(secret, name="farm")] if secret.strip() else [])
 
+    def named(self, name: str) -> list[ApiKey]:
+        """The keys of a name."""
+        return [key for key in self._keys if key.name == name]
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A secret for one purpose: the same for all who hold these keys, and told by nothing else. Made slowly, so
+        that what it signs does not help to guess a weak key."""
+        digests = b"".join(sorted(key.digest for key in self._keys))
+        return hashlib.scrypt(digests, salt=purpose, n=2**14, r=8, p=1, dklen=32)
+
     def find(self, secret: bytes) -> ApiKey | None:
         """The key of a presented secret, None if it is nobody's."""
         return find_key(digest_of(secret), self._keys)

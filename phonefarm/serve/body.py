@@ -18,12 +18,13 @@ _JSON = re.compile(r'application/json\s*(;\s*(charset\s*=\s*("utf-8"|utf-8)\s*)?
 
 async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object of a request. Raises PayloadTooLarge, UnsupportedMedia, ValidationFailed, in this order."""
-    raw = await _read(request, limit)
+    raw = await read_body(request, limit)
     _check_type(request)
     return parse_object(raw)
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """The bytes of a body. Raises PayloadTooLarge."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit)

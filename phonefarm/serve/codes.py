@@ -19,6 +19,7 @@ PROBLEMS: Mapping[str, str] = {
     "authorization_required": "422: an account is active only with authorization",
     "capability_not_available": "422: this farm has no planner for the capability yet",
     "capability_not_live_verified": "422: the capability does not run in this mode",
+    "cross_site": "403: a form of the console that no page of this farm sent in this session",
     "duplicate_keyword": "422: keywords must be distinct after trimming and case folding",
     "duplicate_parameter": "422: a query parameter was given twice",
     "forbidden_callback_address": "422: callbacks may not go to this address",

@@ -15,7 +15,6 @@ from phonefarm.callbacks.guard import allowed_networks, literal_fault
 from phonefarm.errors import Fault, NotFound, TooManyRequests, ValidationFailed
 from phonefarm.serve.admission import Rules, UrlCheck
 from phonefarm.serve.auth import ApiKey
-from phonefarm.serve.border import KEY
 from phonefarm.serve.intake import Intake, IntakeLimits
 from phonefarm.serve.screens import Screens
 
@@ -23,6 +22,8 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _URL_TO_KEEP = 512
 #: Callers a replica lets wait at once: long polls and streams.
 MOST_WAITING = 384
+#: Where the border leaves the caller's ``ApiKey`` for the routes.
+KEY = "phonefarm.key"
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 

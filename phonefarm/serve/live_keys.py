@@ -45,6 +45,11 @@ class LiveKeys:
             return None
         return self._own.find(secret) or await self._find(digest_of(secret))
 
+    async def named(self, name: str) -> list[ApiKey]:
+        """The made keys of a name: one, or none. Raises Unavailable."""
+        await self._refresh(FRESH_SECONDS)
+        return [key for key in self._rows or () if key.name == name]
+
     async def _find(self, digest: bytes) -> ApiKey | None:
         await self._refresh(FRESH_SECONDS)
         found = find_key(digest, self._rows or ())

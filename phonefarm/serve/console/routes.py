@@ -1,0 +1,23 @@
+"""The pages; ``PAGES`` is all of them."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from phonefarm.serve.console import assets, signin, wall
+from phonefarm.serve.console.page import Page, register
+
+PAGES: tuple[Page, ...] = (
+    *signin.PAGES,
+    Page(method="GET", path=assets.PREFIX + "{name}", scope=None, handler=assets.get_asset, fragment=True),
+    *wall.PAGES,
+)
+#: What is in the bar at the top, in its order.
+NAV = tuple((page.nav, page.path) for page in PAGES if page.nav is not None)
+
+
+def install(app: FastAPI) -> None:
+    """Put the console into the app, which has its desk, its keys and its sessions already."""
+    app.state.nav = NAV
+    for page in PAGES:
+        register(app, page)
