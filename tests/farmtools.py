@@ -67,7 +67,8 @@ def submission(target: Target | None = None, **changes: Any) -> Submission:
 
 
 class FakeDevice:
-    """A phone that does what a test says. ``gate`` holds every action until it is set."""
+    """A phone that does what a test says. ``gate`` holds every action until it is set. ``looks``: how often its screen,
+    ``picture``, was taken."""
 
     def __init__(self, phone_id: str, log: list[tuple[str, str, Action]]) -> None:
         self.phone_id = phone_id
@@ -78,6 +79,8 @@ class FakeDevice:
         self.errors: list[PhoneFarmError] = []
         self.alive = True
         self.facts = PhoneFacts(phone_id=phone_id, model="Fake 1", android="14")
+        self.picture = b"\x89PNG screen"
+        self.looks = 0
 
 
 class FakeHandle:
@@ -102,7 +105,8 @@ class FakeHandle:
     def screen(self) -> bytes:
         if not self._phone.alive:
             raise DeviceLost("fake phone is gone")
-        return b"\x89PNG screen"
+        self._phone.looks += 1
+        return self._phone.picture
 
     def interrupt(self) -> None:
         """As the real one: the command in flight, if there is one, ends as if a stop had been asked for."""
