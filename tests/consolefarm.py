@@ -48,5 +48,6 @@ async def console_farm(directory: Path) -> AsyncIterator[tuple[LocalFarm, str]]:
     keys = KeyRing([make_key(KEY, name="operator"), make_key(READER_KEY, name="reader", scopes={Scope.READ})])
     async with local_farm(new_sqlite(directory), directory) as farm:
         config = ServeConfig(callbacks_allow=("127.0.0.0/8",))
-        async with served(create_app(farm.manager, keys=keys, config=config, phone=farm._phone)) as url:
+        app = create_app(farm.manager, keys=keys, config=config, phone=farm._phone)
+        async with served(app) as url:
             yield farm, url

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 from phonefarm import logs
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
+from phonefarm.actors.waiters import ANY
 from phonefarm.core import stopwatch
 from phonefarm.core.leases import BEATS_PER_TERM
 from phonefarm.core.metrics import HEARTBEATS_MISSED, HOSTS_GIVEN_UP
@@ -16,7 +18,7 @@ from phonefarm.errors import NotFound
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import AccountRow, HostReport, RungReport
 from phonefarm.models.process import AccountCommand, AccountPatch, OperateCommand
-from phonefarm.store import accounts, homes, hosts, operations, roster, snapshot, views
+from phonefarm.store import accounts, diary, homes, hosts, operations, roster, snapshot, views
 from phonefarm.store.cursor import decode, encode
 from phonefarm.store.writer import Change
 
@@ -38,6 +40,16 @@ class FarmDesk(ManagerCore):
         if not found:
             raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
         return found[0]
+
+    async def phone_history(self, phone_id: str, *, system: str | None = None) -> dict[str, Any]:
+        return await self._db.read(lambda c: diary.history(c, phone_id, system))
+
+    async def await_commit(self, known: int, *, seconds: float) -> int:
+        with self._waiters.waiter(ANY) as news:
+            if self._db.commits == known and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), seconds)
+        return self._db.commits
 
     async def list_hosts(self) -> list[dict[str, Any]]:
         return await self._db.read(hosts.host_list)

@@ -70,6 +70,12 @@ class FarmPort(Protocol):
 
     async def list_phones(self) -> list[dict[str, Any]]: ...
     async def get_phone(self, phone_id: str) -> dict[str, Any]: ...
+    async def phone_history(self, phone_id: str, *, system: str | None = None) -> dict[str, Any]:
+        """``{"samples", "log", "sessions"}``: how the phone was, its states, what it did. Raises NotFound."""
+
+    async def await_commit(self, known: int, *, seconds: float) -> int:
+        """The number of the last commit, once it is another than ``known``, or after ``seconds``."""
+
     async def list_hosts(self) -> list[dict[str, Any]]: ...
     async def operate(self, command: OperateCommand) -> list[dict[str, Any]]:
         """The phones it was done to, as ``get_phone`` shows them. Raises NotFound and Conflict."""

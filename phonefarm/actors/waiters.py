@@ -1,6 +1,7 @@
-"""Callers that wait for news of a process: woken by its next commit, never by a timer.
+"""Callers that wait for news of a process, or of anything: woken by the next commit, never by a timer.
 
-A waiter is one event of one process. Commits happen in the writer's thread, so ``wake`` goes through the loop.
+A waiter is one event of one process, or of ``ANY``. Commits happen in the writer's thread, so ``wake`` goes through
+the loop.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+#: No process has this id: who waits for it is woken by every commit.
+ANY = ""
 
 
 class Waiters:
@@ -34,9 +38,9 @@ class Waiters:
                 del self._events[process_id]
 
     def wake(self, process_ids: Iterable[str]) -> None:
-        """Something was committed for these processes."""
-        touched = frozenset(process_ids)
-        if touched and self._events:
+        """Something was committed, for these processes if for any."""
+        touched = frozenset((*process_ids, ANY))
+        if self._events and (len(touched) > 1 or ANY in self._events):
             self.soon(lambda: self._wake(touched))
 
     def soon(self, work: Callable[[], None]) -> None:

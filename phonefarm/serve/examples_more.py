@@ -88,6 +88,7 @@ PHONE: dict[str, Any] = {
     "storage": {"free": 40_000_000_000, "total": 64_000_000_000},
     "screen": {"on": True, "locked": False},
     "ladder": {"reconnect": {"tries": 2, "helped": 1, "last_at": _AT}},
+    "first_seen": _AT,
     "last_seen": _AT,
     "current_item": None,
     "lease": None,

@@ -41,6 +41,19 @@ class WantedShape(Shape):
     why: str | None
 
 
+class RunningShape(Shape):
+    """The item that runs on a phone, and how far it is."""
+
+    queue_item_id: str
+    process_id: str
+    process_type: str
+    account_id: str | None
+    action: str | None
+    actions_done: int
+    actions_total: int
+    started_at: DateTimeText | None
+
+
 class PhoneShape(BaseModel):
     phone_id: str
     serial: str
@@ -55,8 +68,9 @@ class PhoneShape(BaseModel):
     storage: StorageShape
     screen: ScreenShape
     ladder: dict[str, RungShape] = Field(description="what was tried when the phone did not answer, by rung")
+    first_seen: DateTimeText | None = None
     last_seen: DateTimeText | None
-    current_item: dict[str, Any] | None
+    current_item: RunningShape | None
     lease: dict[str, Any] | None
     counters: dict[str, int]
     wanted: WantedShape | None = None

@@ -49,18 +49,23 @@ async def rendered(png: bytes, media_type: str, width: int | None) -> bytes:
 
 
 def _render(png: bytes, media_type: str, width: int | None) -> bytes:
-    try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise BadScreen(f"the screen has {image.width} x {image.height} pixels")
-            shown = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadScreen("the screenshot is no picture") from error
+    shown = picture_of(png)
     if width is not None and width < shown.width:
         shown = shown.resize((width, max(1, round(shown.height * width / shown.width))))
     out = io.BytesIO()
     shown.save(out, FORMATS[media_type])
     return out.getvalue()
+
+
+def picture_of(png: bytes) -> Image.Image:
+    """The picture that bytes from a phone are. Raises BadScreen for too many pixels and for what is no picture."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise BadScreen(f"the screen has {image.width} x {image.height} pixels")
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadScreen("the screenshot is no picture") from error
 
 
 def wanted(accept: str | None) -> str | None:

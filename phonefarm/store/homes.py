@@ -16,8 +16,8 @@ from phonefarm.core.operations import HELD
 from phonefarm.core.presence import SILENT
 from phonefarm.models.phone import HostReport, PhoneReport, PhoneRow
 from phonefarm.models.states import PhoneState
+from phonefarm.store import diary, rescue
 from phonefarm.store import hosts as stored
-from phonefarm.store import rescue
 from phonefarm.store.progress import Effects
 from phonefarm.store.roster import phone_rows
 from phonefarm.store.tables import hosts, items, phones
@@ -34,6 +34,7 @@ def give_up(tx: Tx, host: str, seconds: float) -> list[PhoneRow]:
     lost = {"state": PhoneState.OFFLINE.value, "why": f"host {host} is {why}", "set_apart": 0}
     tx.rows(sa.update(phones).where(here, ~held).values(**lost))
     tx.rows(sa.update(phones).where(here).values(seen_state=PhoneState.OFFLINE.value))
+    diary.note(tx, ids)
     return phone_rows(tx, ids)
 
 
@@ -53,6 +54,7 @@ def expire_leases(tx: Tx, new_id: Callable[[], str], terms: LeaseTerms) -> Effec
     here = sa.and_(phones.c.id.in_(silent), phones.c.state == PhoneState.AVAILABLE.value)
     why = "its actor was not heard of within a lease: it gets work once it speaks"
     tx.rows(sa.update(phones).where(here).values(state=PhoneState.OFFLINE.value, why=why))
+    diary.note(tx, silent)
     effects.phones += phone_rows(tx, effects.freed)
     return effects
 

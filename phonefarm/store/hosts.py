@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from phonefarm.core import metrics
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.phone import HostReport, RungReport
-from phonefarm.store.roster import upsert
 from phonefarm.store.tables import hosts, phone_rungs
+from phonefarm.store.upserting import upsert
 from phonefarm.store.writer import Tx, maps
 
 

@@ -19,6 +19,7 @@ from phonefarm.models.phone import PhoneRow
 from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.session import CancelOrder
 from phonefarm.models.states import CancelStrategy, PhoneState
+from phonefarm.store import diary
 from phonefarm.store.roster import phone_rows, set_phone_state
 from phonefarm.store.tables import items, phones
 from phonefarm.store.writer import Row, Tx
@@ -64,6 +65,7 @@ def operate(
             continue
         effects.done.append(row["id"])
         _apply(tx, command, row, step, effects)
+    diary.note(tx, effects.done)
     effects.phones = phone_rows(tx, effects.done)
     return effects
 
@@ -146,4 +148,5 @@ def settle(tx: Tx, phone_id: str) -> Sequence[PhoneRow]:
         return set_phone_state(tx, phone_id, PhoneState.AVAILABLE)
     held = {"state": wish.wanted_state, "why": wish.wanted_why, "set_apart": 0}
     _set(tx, phone_id, **held, wanted_state=None, wanted_why=None)
+    diary.note(tx, [phone_id])
     return phone_rows(tx, [phone_id])

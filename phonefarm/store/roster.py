@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from phonefarm.core.health import full_since
 from phonefarm.core.operations import HELD
@@ -15,7 +14,9 @@ from phonefarm.errors import Fault, NotFound, ValidationFailed
 from phonefarm.models.phone import AccountRow, DailyLimits, PhoneFacts, PhoneReport, PhoneRow
 from phonefarm.models.process import AccountCommand
 from phonefarm.models.states import PhoneState
+from phonefarm.store import diary
 from phonefarm.store.tables import account_usage, accounts, items, meta, phones
+from phonefarm.store.upserting import upsert
 from phonefarm.store.writer import Row, Tx
 
 _DAY_MS = 86_400_000
@@ -24,16 +25,6 @@ _DAY_MS = 86_400_000
 def day_of(now: int) -> int:
     """The UTC day of a time in ms, counted from the epoch."""
     return now // _DAY_MS
-
-
-def upsert(tx: Tx, table: sa.Table, values: Mapping[str, Any], update: Sequence[str]) -> None:
-    """INSERT, or UPDATE of the columns named, by primary key; the same on both databases."""
-    insert = sqlite.insert if tx.connection.dialect.name == "sqlite" else postgresql.insert
-    statement: Any = insert(table).values(**values)
-    keys = [column.name for column in table.primary_key.columns]
-    tx.rows(
-        statement.on_conflict_do_update(index_elements=keys, set_={name: statement.excluded[name] for name in update})
-    )
 
 
 # -- phones --------------------------------------------------------------------------------------
@@ -50,12 +41,14 @@ def begin_run(tx: Tx, run_id: int) -> None:
     unseen = {"state": PhoneState.OFFLINE.value, "why": "not seen since the farm was started", "set_apart": 0}
     tx.rows(sa.update(phones).where(~held).values(**unseen))
     tx.rows(sa.update(phones).values(seen_state=PhoneState.OFFLINE.value))
+    diary.note(tx, list(tx.rows(sa.select(phones.c.id)).scalars()))
 
 
 def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
     """Take over what hosts and phones say. Returns the phones as they are now."""
     for report in reports:
         _report_phone(tx, report)
+        diary.note(tx, [report.phone_id])
     return phone_rows(tx, [r.phone_id for r in reports])
 
 
@@ -79,6 +72,8 @@ def _report_phone(tx: Tx, report: PhoneReport) -> None:
     }
     update = ("host", "serial", "state", "seen_state", "why", "set_apart", "groups", "facts", "last_seen")
     upsert(tx, phones, values, update)
+    if report.facts is not None:
+        diary.sample(tx, report.phone_id, report.facts)
 
 
 def _facts(tx: Tx, seen: PhoneFacts | None, before: Mapping[str, Any]) -> dict[str, Any] | None:

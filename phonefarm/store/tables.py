@@ -145,6 +145,7 @@ actions = Table(
     _time("at", required=True),
     sa.ForeignKeyConstraint(["item_id"], ["items.id"], ondelete="CASCADE"),
     Index("ix_actions_process_id", "process_id"),
+    Index("ix_actions_phone_id_at", "phone_id", "at"),
 )
 
 events = Table(
@@ -217,6 +218,30 @@ phones = Table(
     _time("first_seen", required=True),
     _time("last_seen", required=True),
     Column("set_apart", Integer, nullable=False, default=0, server_default="0"),
+)
+
+phone_samples = Table(
+    "phone_samples",
+    metadata,
+    Column("phone_id", String(200), primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("level", sa.Float),
+    Column("temperature", sa.Float),
+    Column("charging", Integer),
+    Column("storage_free", BigInteger),
+    _time("at", required=True),
+)
+
+phone_log = Table(
+    "phone_log",
+    metadata,
+    Column("phone_id", String(200), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    _time("at", required=True),
+    Column("state", String(20), nullable=False),
+    Column("why", sa.Text),
+    Column("wanted_state", String(20)),
+    Column("wanted_why", sa.Text),
 )
 
 phone_rungs = Table(

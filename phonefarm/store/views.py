@@ -211,10 +211,22 @@ def artifact_type(connection: Connection, process_id: str, name: str, system: st
     return str(found)
 
 
+#: Of the item that runs on a phone.
+_RUNNING = (
+    items.c.id.label("item_id"),
+    *(
+        items.c[name]
+        for name in ("process_id", "attempt", "lease_until", "actions_done", "actions_total", "started_at")
+    ),
+    *(items.c[name] for name in ("current_action", "running_account")),
+)
+
+
 def phone_list(connection: Connection, now: int, phone_id: str | None = None) -> list[dict[str, Any]]:
     """``GET /phones``, or the one phone. ``now`` in ms."""
-    query = sa.select(phones, items.c.id.label("item_id"), items.c.attempt, items.c.lease_until, items.c.process_id)
+    query = sa.select(phones, *_RUNNING, processes.c.process_type)
     query = query.join(items, items.c.running_phone == phones.c.id, isouter=True).order_by(phones.c.id)
+    query = query.join(processes, processes.c.id == items.c.process_id, isouter=True)
     if phone_id is not None:
         query = query.where(phones.c.id == phone_id)
     tried = rungs(connection, phone_id)
@@ -241,9 +253,22 @@ def _phone(row: Mapping[str, Any], now: int, tried: Mapping[str, Any]) -> dict[s
         "storage": {"free": facts.get("storage_free"), "total": facts.get("storage_total")},
         "first_seen": rfc3339(row["first_seen"]),
         "last_seen": rfc3339(row["last_seen"]),
-        "current_item": row["item_id"] and {"queue_item_id": row["item_id"], "process_id": row["process_id"]},
+        "current_item": row["item_id"] and _running(row),
         "lease": row["item_id"] and {"attempt": row["attempt"], "expires_at": rfc3339(row["lease_until"])},
         "counters": {"items_done": row["items_done"], "items_failed": row["items_failed"]},
+    }
+
+
+def _running(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "queue_item_id": row["item_id"],
+        "process_id": row["process_id"],
+        "process_type": row["process_type"],
+        "account_id": row["running_account"],
+        "action": row["current_action"],
+        "actions_done": row["actions_done"],
+        "actions_total": row["actions_total"],
+        "started_at": rfc3339(row["started_at"]),
     }
 
 

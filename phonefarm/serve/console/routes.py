@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from phonefarm.serve.console import assets, signin, wall
+from phonefarm.serve.console import assets, looking, phone, signin, wall
 from phonefarm.serve.console.page import Page, register
 
 PAGES: tuple[Page, ...] = (
     *signin.PAGES,
     Page(method="GET", path=assets.PREFIX + "{name}", scope=None, handler=assets.get_asset, fragment=True),
     *wall.PAGES,
+    *phone.PAGES,
 )
 #: What is in the bar at the top, in its order.
 NAV = tuple((page.nav, page.path) for page in PAGES if page.nav is not None)
@@ -19,5 +20,6 @@ NAV = tuple((page.nav, page.path) for page in PAGES if page.nav is not None)
 def install(app: FastAPI) -> None:
     """Put the console into the app, which has its desk, its keys and its sessions already."""
     app.state.nav = NAV
+    looking.install(app)
     for page in PAGES:
         register(app, page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 #: What refusals are called on a page, by code.
 TITLES: Mapping[str, str] = {
@@ -29,8 +30,8 @@ def size(value: float | None) -> str:
     return f"{number:.0f} {_UNITS[unit]}" if unit == 0 or number >= 100 else f"{number:.1f} {_UNITS[unit]}"
 
 
-def span(seconds: float | None) -> str:
-    """A length of time, in its two largest units."""
+def span(seconds: float | None, units: int = 2) -> str:
+    """A length of time, in its largest units."""
     if seconds is None:
         return "unknown"
     whole = max(0, round(seconds))
@@ -38,7 +39,7 @@ def span(seconds: float | None) -> str:
         return "under 1 s"
     parts = [(whole // 86_400, "d"), (whole % 86_400 // 3_600, "h"), (whole % 3_600 // 60, "min"), (whole % 60, "s")]
     first = next(at for at, (number, _) in enumerate(parts) if number)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + units] if number)
 
 
 def moment(value: str | None) -> datetime | None:
@@ -53,17 +54,22 @@ def clock(value: str | None) -> str:
 
 
 def ago(value: str | None, now: float) -> str:
-    """How long ago a timestamp of the API was; ``now`` in Unix seconds."""
+    """How long ago a timestamp of the API was, roughly; ``now`` in Unix seconds."""
     at = moment(value)
     if at is None:
         return "never"
     passed = now - at.timestamp()
-    return f"in {span(-passed)}" if passed < -1 else f"{span(passed)} ago" if passed >= 1 else "just now"
+    return f"in {span(-passed, 1)}" if passed < -1 else f"{span(passed, 1)} ago" if passed >= 1 else "just now"
 
 
 def plain(value: Any) -> str:
     """A word of the program for people: ``keyword_warmup`` as keyword warmup; nothing as a dash."""
     return "-" if value in (None, "") else str(value).replace("_", " ")
+
+
+def segment(value: str) -> str:
+    """A text as one part of a path."""
+    return quote(value, safe="")
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
@@ -72,4 +78,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "clock": clock,
     "ago": ago,
     "plain": plain,
+    "segment": segment,
 }

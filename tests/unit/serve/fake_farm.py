@@ -66,6 +66,10 @@ class FakeFarm:
         self.api_keys: dict[str, KeyCommand] = {}
         self.revoked: set[str] = set()
         self.key_reads = 0
+        self.commits = 1
+        self.commit_waits = 0
+        self.views: dict[str, dict[str, Any]] = {}
+        self.history: dict[str, Any] = {"samples": [], "log": [], "sessions": []}
         self.ready = Readiness(parts={"manager": None, "storage": None, "router": None})
         self.error: Exception | None = None
         self.gate = asyncio.Event()
@@ -204,7 +208,27 @@ class FakeFarm:
         self._fail()
         if phone_id not in self.directory.phones:
             raise NotFound("unknown_phone", f"unknown_phone:{phone_id}")
-        return {**examples_more.PHONE, "phone_id": phone_id, "state": self.states.get(phone_id, "available")}
+        told = {"phone_id": phone_id, "state": self.states.get(phone_id, "available")}
+        return {**examples_more.PHONE, **told, **self.views.get(phone_id, {})}
+
+    async def phone_history(self, phone_id: str, *, system: str | None = None) -> dict[str, Any]:
+        await self.get_phone(phone_id)
+        return self.history
+
+    async def await_commit(self, known: int, *, seconds: float) -> int:
+        self._fail()
+        self.commit_waits += 1
+        async with self.news:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait_for(lambda: self.commits != known), seconds)
+        return self.commits
+
+    async def commit(self, phone_id: str, **changes: Any) -> None:
+        """A phone is now otherwise; whoever waits hears of it."""
+        async with self.news:
+            self.views[phone_id] = {**self.views.get(phone_id, {}), **changes}
+            self.commits += 1
+            self.news.notify_all()
 
     async def list_hosts(self) -> list[dict[str, Any]]:
         self._fail()

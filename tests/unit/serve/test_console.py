@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
+from hatchling.builders.wheel import WheelBuilder
 from starlette.routing import Route
 
 from phonefarm.errors import ActorUnavailable
@@ -341,6 +343,15 @@ async def test_files_are_kept_by_their_hash(browser: httpx.AsyncClient) -> None:
     assert (await browser.get(path.partition("?")[0])).headers["cache-control"] == "no-cache"
     for bad in ("nothing.css", "..%2fpages.py", "%2e%2e%2fpages.py"):
         assert (await browser.get(f"/console/static/{bad}")).status_code == 404
+
+
+def test_the_wheel_has_the_console_s_files() -> None:
+    root = Path(__file__).parents[3]
+    packed = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+    mine = root / "phonefarm" / "serve" / "console"
+    here = {str(path.relative_to(root)) for part in ("static", "templates") for path in (mine / part).iterdir()}
+    assert len(here) > 10
+    assert here <= packed
 
 
 async def test_a_farm_that_is_away_or_broken_is_said_on_a_page(browser: httpx.AsyncClient, farm: FakeFarm) -> None:

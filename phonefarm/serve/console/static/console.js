@@ -2,7 +2,8 @@
 //
 // A live part is an element with an id and data-live. This page is then fetched again, and the part swapped if it
 // differs. When: every data-every seconds (default 3), or with data-stream="URL" whenever that stream of server-sent
-// events says anything (at most once a second). Nothing is fetched while the tab is hidden.
+// events says anything (at most once a second); data-stream="" for a part whose news another part's stream brings, since
+// all parts of a page are swapped together. Nothing is fetched while the tab is hidden.
 "use strict";
 
 const farm = (() => {
@@ -21,15 +22,18 @@ const farm = (() => {
   }
 
   // fetch for the console: null, and a word to the reader, when the farm is away; to the sign-in page when signed out.
-  async function ask(url, options) {
+  // quiet: its failures are nobody's but the caller's.
+  async function ask(url, options, quiet = false) {
     let answer;
     try {
       answer = await fetch(url, { cache: "no-store", ...options });
     } catch (error) {
+      if (quiet) return null;
       if (error.name !== "AbortError") say("The farm does not answer. This page shows what was known last; it is being tried again.");
       return null;
     }
     if (answer.status === 401) { signIn(); return null; }
+    if (quiet) return answer;
     if (answer.status === 503) { say("The farm is away for a moment. This page shows what was known last; it is being tried again."); return null; }
     say("");
     return answer;
@@ -46,11 +50,10 @@ const farm = (() => {
 
   // -- times ----------------------------------------------------------------------------------------------------
 
-  function span(seconds) {
+  function span(seconds) { // as words.ago says it
     const s = Math.max(0, Math.round(seconds));
-    const parts = [[Math.floor(s / 86400), "d"], [Math.floor(s % 86400 / 3600), "h"], [Math.floor(s % 3600 / 60), "min"], [s % 60, "s"]];
-    const first = parts.findIndex(([n]) => n);
-    return first < 0 ? "0 s" : parts.slice(first, first + 2).filter(([n]) => n).map(([n, unit]) => n + " " + unit).join(" ");
+    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) if (s >= size) return Math.floor(s / size) + " " + unit;
+    return s + " s";
   }
   function ago(element) {
     const passed = (Date.now() - Date.parse(element.dateTime)) / 1000;
@@ -143,7 +146,7 @@ const farm = (() => {
     setInterval(() => { if (visible()) tell(document); }, 1000);
     const parts = [...document.querySelectorAll("[data-live]")];
     for (const part of parts) if (part.dataset.stream) follow(part);
-    const timed = parts.filter((p) => !p.dataset.stream);
+    const timed = parts.filter((p) => p.dataset.stream === undefined);
     if (timed.length) keepFresh(timed.reduce((a, b) => (Number(a.dataset.every || 3) <= Number(b.dataset.every || 3) ? a : b)));
   }
 
