@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
+from phonefarm.errors import NotFound
+from phonefarm.serve.auth import Scope
 from phonefarm.serve.console import assets, looking, phone, signin, wall
 from phonefarm.serve.console.page import Page, register
+
+
+async def no_page(_request: Request) -> Response:
+    """For every other address; the last of the pages."""
+    raise NotFound("unknown_route")
+
 
 PAGES: tuple[Page, ...] = (
     *signin.PAGES,
     Page(method="GET", path=assets.PREFIX + "{name}", scope=None, handler=assets.get_asset, fragment=True),
     *wall.PAGES,
     *phone.PAGES,
+    Page(method="GET", path="/console/{path:path}", scope=Scope.READ, handler=no_page),
 )
 #: What is in the bar at the top, in its order.
 NAV = tuple((page.nav, page.path) for page in PAGES if page.nav is not None)

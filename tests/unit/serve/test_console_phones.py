@@ -232,7 +232,8 @@ async def test_an_operation_that_makes_no_sense_says_so_on_the_page(browser: htt
     assert "This cannot be done to the phone as it is now" in refused.text
     assert "&lt;i&gt;again" in refused.text
     assert (await send(browser, "dance", reason="r")).headers["location"] == PAGE
-    assert (await browser.get(f"{PAGE}/pause")).status_code == 405
+    nowhere = await browser.get(f"{PAGE}/pause")
+    assert (nowhere.status_code, "There is no such page" in nowhere.text) == (404, True)
 
 
 async def test_a_reboot_is_a_process_that_announces_itself_to_nobody(

@@ -8,6 +8,7 @@
 
 const farm = (() => {
   const trouble = document.getElementById("trouble");
+  const GONE = "The farm does not answer. This page shows what was known last; it is being tried again.";
   let troubleText = "";
 
   function say(text) {
@@ -29,7 +30,7 @@ const farm = (() => {
       answer = await fetch(url, { cache: "no-store", ...options });
     } catch (error) {
       if (quiet) return null;
-      if (error.name !== "AbortError") say("The farm does not answer. This page shows what was known last; it is being tried again.");
+      if (error.name !== "AbortError") say(GONE);
       return null;
     }
     if (answer.status === 401) { signIn(); return null; }
@@ -118,14 +119,15 @@ const farm = (() => {
   // Server-sent events while the tab can be seen: closed when it is hidden, taken up again when it is shown.
   // each(event) gets every event whatever its name; the server's own words, in its order. over() when it ends for good.
   function stream(url, each, names = []) {
-    let source = null, wait = 1000, timer = 0;
+    let source = null, wait = 1000, timer = 0, silent = 0;
     function open() {
       if (source || !visible()) return;
       source = new EventSource(url);
-      source.onopen = () => { wait = 1000; say(""); };
+      source.onopen = () => { wait = 1000; clearTimeout(silent); silent = 0; say(""); };
       source.onmessage = each;
       for (const name of names) source.addEventListener(name, each);
       source.onerror = () => {
+        silent ||= setTimeout(() => say(GONE), 3000);
         if (source.readyState === EventSource.CONNECTING) return; // it tries again by itself
         close();
         timer = setTimeout(check, wait);
@@ -136,7 +138,7 @@ const farm = (() => {
       const answer = await ask("/console/whoami");
       if (answer) open(); else timer = setTimeout(check, wait);
     }
-    function close() { source?.close(); source = null; clearTimeout(timer); }
+    function close() { source?.close(); source = null; clearTimeout(timer); clearTimeout(silent); silent = 0; }
     document.addEventListener("visibilitychange", () => (visible() ? open() : close()));
     open();
   }
