@@ -5,13 +5,12 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from phonefarm.errors import NotFound
-from phonefarm.serve.auth import Scope
 from phonefarm.serve.console import assets, looking, phone, signin, wall
 from phonefarm.serve.console.page import Page, register
 
 
 async def no_page(_request: Request) -> Response:
-    """For every other address; the last of the pages."""
+    """For every other address."""
     raise NotFound("unknown_route")
 
 
@@ -20,8 +19,9 @@ PAGES: tuple[Page, ...] = (
     Page(method="GET", path=assets.PREFIX + "{name}", scope=None, handler=assets.get_asset, fragment=True),
     *wall.PAGES,
     *phone.PAGES,
-    Page(method="GET", path="/console/{path:path}", scope=Scope.READ, handler=no_page),
 )
+#: Comes after all pages, since it takes every address below theirs. The border lets in who may be there.
+LAST = Page(method="GET", path="/console/{path:path}", scope=None, handler=no_page)
 #: What is in the bar at the top, in its order.
 NAV = tuple((page.nav, page.path) for page in PAGES if page.nav is not None)
 
@@ -30,5 +30,5 @@ def install(app: FastAPI) -> None:
     """Put the console into the app, which has its desk, its keys and its sessions already."""
     app.state.nav = NAV
     looking.install(app)
-    for page in PAGES:
+    for page in (*PAGES, LAST):
         register(app, page)

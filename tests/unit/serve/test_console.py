@@ -19,7 +19,7 @@ from phonefarm.serve.app import create_app
 from phonefarm.serve.auth import KeyRing, Scope, digest_of, make_key
 from phonefarm.serve.console import pages, signin
 from phonefarm.serve.console.page import Page
-from phonefarm.serve.console.routes import PAGES
+from phonefarm.serve.console.routes import LAST, PAGES
 from phonefarm.serve.console.session import COOKIE, SECONDS, Sessions
 from phonefarm.serve.live_keys import LiveKeys
 from phonefarm.serve.routes import ENDPOINTS
@@ -159,6 +159,16 @@ async def test_no_other_key_of_the_same_name_and_no_other_farm_takes_it(farm: Fa
     assert await sessions(farm, other).of(sent(value)) is None
     half = KeyRing([make_key(KEY, name="all"), make_key("of another farm", name="x")])
     assert await sessions(farm, half).of(sent(value)) is None
+
+
+async def test_a_made_key_that_is_called_as_the_farm_s_own_stays_what_it_is(farm: FakeFarm) -> None:
+    made = make_key("pf_made", name="all", scopes={Scope.READ})
+    await farm.create_key(KeyCommand(name="all", digest=made.digest.hex(), scopes=("read",), system=None))
+    here = sessions(farm)
+    for key, scopes in ((made, {Scope.READ}), (make_key(KEY, name="all"), set(Scope))):
+        found = await here.of(sent(here.cookie_for(key)))
+        assert found is not None
+        assert found.key.scopes == scopes
 
 
 async def test_what_was_changed_or_made_up_is_no_session(farm: FakeFarm) -> None:
@@ -327,7 +337,7 @@ async def test_every_page_has_the_strict_policy_and_nothing_inline(browser: http
 
 def test_every_route_is_an_endpoint_or_a_page(farm: FakeFarm) -> None:
     there = {(m, r.path) for r in build(farm).routes if isinstance(r, Route) for m in r.methods or ()}
-    assert there == {(e.method, e.path) for e in ENDPOINTS} | {(p.method, p.path) for p in PAGES}
+    assert there == {(e.method, e.path) for e in ENDPOINTS} | {(p.method, p.path) for p in (*PAGES, LAST)}
     assert all(p.path == "/" or p.path.startswith("/console/") for p in PAGES)
 
 
