@@ -1,0 +1,64 @@
+"""``python -m tests.bench``: measure, write the table, the JSON and the plots, say the table.
+
+    python -m tests.bench                          everything, five rounds
+    python -m tests.bench --only g,k --rounds 3    some figures
+    python -m tests.bench --quick                  small sizes, to try whether it works
+    python -m tests.bench --page                   and put the table into docs/performance.md
+
+The exit code is 0 when everything was measured, whether the goals are met or not, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tests.bench import machine, report
+from tests.bench.figures import FIGURES
+from tests.bench.harness import chosen, measure
+from tests.bench.lab import ROOT, Lab
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", metavar="LETTERS", help="figures by their letters, such as g,k")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="small sizes: to try it, not for figures to be kept")
+    parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench-output")
+    options = parser.parse_args(argv)
+    about = {**machine.about(), "rounds": options.rounds, "quick": options.quick, "only": options.only}
+    results = []
+    with Lab(quick=options.quick, say=say) as lab:
+        for figure in chosen(FIGURES, options.only):
+            results.append(measure(figure, lab, options.rounds, say))
+            text = report.write(results, about, options.output)
+    sys.stdout.write(text)
+    if options.page:
+        put_into_page(text, about)
+    return int(any(not result.readings for result in results))
+
+
+def put_into_page(text: str, about: dict[str, object]) -> None:
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    head = f"{day}, {machine.sentence(about)}. {about['rounds']} rounds.\n\n"
+    PAGE.write_text(report.put_between(PAGE.read_text("utf-8"), head + text), "utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        say(str(error))
+        sys.exit(2)

@@ -1,0 +1,120 @@
+"""(k) The placement of the router, pure: phones that are all free, ten waiting items for each, one pass.
+
+Seven items of ten take any phone, two any of a group, one names its phone. ``whole`` is one pass over everything, as
+the figure asks for, at three sizes: the exponent of their times against n log n says how it grows. ``waves`` is what
+the router does: at most ``WAVE`` assignments a pass, then the grant, then the next pass over what is left.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from phonefarm.actors.router import WAVE
+from phonefarm.core.placement import Farm, place
+from phonefarm.models.phone import PhoneRow
+from phonefarm.models.queue import WaitingItem
+from phonefarm.models.states import PhoneState
+from tests.bench.lab import Lab
+from tests.bench.stats import growth
+from tests.bench.values import Figure, Goal, Plot, Readings, Rounds, Turn
+
+NOW = 1_764_000_000_000
+SIZES = (25_000, 50_000, 100_000)
+QUICK = (1_000, 2_000, 4_000)
+#: Above 1 by what a bigger heap costs in cache misses: a quadratic pass would show 1.8.
+TOLERANCE = 1.15
+
+
+def phones(count: int) -> dict[str, PhoneRow]:
+    return {
+        f"P{n:06d}": PhoneRow(
+            phone_id=f"P{n:06d}", host="h", serial=f"S{n}", state=PhoneState.AVAILABLE, groups=(f"g{n % 20}",)
+        )
+        for n in range(count)
+    }
+
+
+def items(count: int, phones: int, seed: int) -> dict[str, WaitingItem]:
+    rng = random.Random(seed)
+    found = {}
+    for n in range(count):
+        kind = rng.random()
+        pinned = f"P{rng.randrange(phones):06d}" if kind > 0.9 else None
+        group = f"g{rng.randrange(20)}" if 0.7 < kind <= 0.9 else None
+        found[f"i{n:08d}"] = WaitingItem(
+            item_id=f"i{n:08d}", process_id=f"p{n:08d}", priority=rng.randrange(10), phone_id=pinned, phone_group=group,
+            created_at=NOW - rng.randrange(600_000), ready_at=0,
+        )  # fmt: skip
+    return found
+
+
+def whole(size: int, seed: int) -> tuple[float, int]:
+    """Seconds of one pass, and how many assignments it made."""
+    farm, waiting = Farm(phones=phones(size // 10)), items(size, size // 10, seed)
+    began = time.perf_counter()
+    made = len(place(waiting.values(), farm, NOW))
+    return time.perf_counter() - began, made
+
+
+def turn(sizes: tuple[int, ...], number: int) -> Readings:
+    took = {size: whole(size, number) for size in sizes}
+    seconds, made = took[sizes[-1]]
+    times = [took[size][0] for size in sizes]
+    return {
+        "rate": made / seconds,
+        "growth": growth(sizes, times),
+        **{f"ms_{size}": 1000 * second for size, second in zip(sizes, times, strict=True)},
+    }
+
+
+def waves(size: int, number: int) -> Readings:
+    """As the router does it: pass after pass, until it has made eight waves."""
+    free, waiting, busy = phones(size // 10), items(size, size // 10, number), set[str]()
+    began, made = time.perf_counter(), 0
+    for _ in range(8):
+        found = place(waiting.values(), Farm(phones=free, busy_phones=busy), NOW, limit=WAVE)
+        for assignment in found:
+            del waiting[assignment.item_id]
+            busy.add(assignment.phone_id)
+        made += len(found)
+    return {"rate": made / (time.perf_counter() - began)}
+
+
+@contextmanager
+def contestants(lab: Lab) -> Iterator[Mapping[str, Turn]]:
+    sizes = lab.pick(SIZES, QUICK)
+    yield {"placement": lambda n: turn(sizes, n), "placement in waves": lambda n: waves(sizes[-1], n)}
+
+
+def plots(rounds: Rounds) -> list[Plot]:
+    if not rounds.get("placement"):
+        return []
+    last = rounds["placement"][-1]
+    points = [(float(name.removeprefix("ms_")), value) for name, value in last.items() if name.startswith("ms_")]
+    return [
+        Plot(
+            name="k-placement", title="Placement: one pass, ten waiting items a phone", x="waiting items",
+            y="milliseconds", lines={"one pass": points},
+        )
+    ]  # fmt: skip
+
+
+FIGURE = Figure(
+    letters="k",
+    title="router placement, pure: 10,000 phones, 100,000 waiting items",
+    goals=(
+        Goal(
+            letter="k", text="placement, 10,000 phones and 100,000 waiting items", ours="placement", reading="rate",
+            at_least=50_000, unit="assignments/s",
+        ),
+        Goal(
+            letter="k", text="its growth over three sizes, 1 being n log n", ours="placement", reading="growth",
+            at_most=TOLERANCE,
+        ),
+    ),
+    open=contestants,
+    plots=plots,
+)  # fmt: skip

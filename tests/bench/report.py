@@ -1,0 +1,130 @@
+"""The table, the JSON and the page's part between the markers. Pure, but for ``draw``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.bench.stats import Spread
+from tests.bench.values import Plot, Result, Verdict
+
+HEAD = ("| # | figure | ours | against | theirs | ratio (rounds) | goal | met |", "|---|---|---|---|---|---|---|---|")
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def number(value: float) -> str:
+    """Three digits that count, without an exponent."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if size >= 100 else f"{value:.3g}"
+
+
+def row(verdict: Verdict) -> str:
+    goal, ratio = verdict.goal, verdict.ratio
+    unit = f" {goal.unit}" if goal.unit else ""
+    theirs = "" if verdict.theirs is None else number(verdict.theirs.median) + unit
+    spread = f"{number(ratio.median)} ({number(ratio.least)} to {number(ratio.most)}; {verdict.rounds})"
+    cells = (
+        goal.letter, goal.text, number(verdict.ours.median) + unit, verdict.peer or "", theirs, spread, goal.bound,
+        "yes" if verdict.met else "**no**",
+    )  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(results: Sequence[Result]) -> str:
+    """The table, and under it what was left out."""
+    rows = sorted((verdict.goal.letter, place, row(verdict)) for place, verdict in enumerate(_verdicts(results)))
+    lines = [*HEAD, *(text for _, _, text in rows)]
+    said = [f"- {result.letters}: {text}" for result in results for text in result.trouble]
+    return "\n".join(lines + (["", *said] if said else [])) + "\n"
+
+
+def _verdicts(results: Sequence[Result]) -> Iterator[Verdict]:
+    for result in results:
+        yield from result.verdicts
+
+
+def as_json(results: Sequence[Result], about: Mapping[str, Any]) -> dict[str, Any]:
+    """All there is: every reading of every round, so that another can judge anew."""
+    return {
+        "about": dict(about),
+        "results": [
+            {
+                "letters": result.letters,
+                "title": result.title,
+                "trouble": list(result.trouble),
+                "verdicts": [_verdict(v) for v in result.verdicts],
+                "readings": {name: [dict(r) for r in rounds] for name, rounds in result.readings.items()},
+            }
+            for result in results
+        ],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "letter": verdict.goal.letter,
+        "figure": verdict.goal.text,
+        "goal": verdict.goal.bound,
+        "met": verdict.met,
+        "ratio": _spread(verdict.ratio),
+        "ours": {"name": verdict.goal.ours, **_spread(verdict.ours)},
+        "against": None if verdict.theirs is None else {"name": verdict.peer, **_spread(verdict.theirs)},
+        "unit": verdict.goal.unit,
+        "rounds": verdict.rounds,
+    }
+
+
+def _spread(spread: Spread) -> dict[str, float]:
+    return asdict(spread)
+
+
+def put_between(page: str, text: str) -> str:
+    """The page with ``text`` between its markers. Raises ValueError if it has not both, in order, once."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError("the page needs the two markers of the bench, once each")
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    return pattern.sub(lambda _found: f"{BEGIN}\n{text}\n{END}", page)
+
+
+def draw(plot: Plot, folder: Path) -> Path:
+    """A PNG of a plot."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.2), dpi=110)
+    for label, points in plot.lines.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=label)
+    if plot.log_x:
+        axes.set_xscale("log")
+    if plot.log_y:
+        axes.set_yscale("log")
+    axes.set(title=plot.title, xlabel=plot.x, ylabel=plot.y)
+    axes.grid(visible=True, which="both", alpha=0.25)
+    axes.legend()
+    figure.tight_layout()
+    path = folder / f"{plot.name}.png"
+    figure.savefig(path)
+    pyplot.close(figure)
+    return path
+
+
+def write(results: Sequence[Result], about: Mapping[str, Any], folder: Path) -> str:
+    """Table, JSON and plots into ``folder``; gives the table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = table(results)
+    (folder / "bench.md").write_text(text, "utf-8")
+    (folder / "bench.json").write_text(json.dumps(as_json(results, about), indent=1) + "\n", "utf-8")
+    for result in results:
+        for plot in result.plots:
+            draw(plot, folder)
+    return text
