@@ -1,5 +1,6 @@
 """The command line: ``phonefarm init | up | down | demo | sim | submit | watch | cancel | processes | phones | phone |
-drain | queue | capabilities | replay | keys | profile | maintain | backup | restore | logs | doctor | adb-server``.
+drain | queue | capabilities | replay | keys | profile | maintain | backup | restore | logs | doctor | adb-server |
+bench``.
 
 Theory of operation
 -------------------
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 
 import typer
 
-from phonefarm.cli import adbserver, backup, beginning, commands, demo, loglines, operating, profiles, up
+from phonefarm.cli import adbserver, backup, beginning, bench, commands, demo, loglines, operating, profiles, up
 from phonefarm.cli.doctor import command as doctor
 from phonefarm.cli.maintain import command as maintain
 from phonefarm.cli.terminal import Terminal
@@ -40,6 +41,7 @@ backup.register(app)
 loglines.register(app)
 adbserver.register(app)
 doctor.register(app)
+bench.register(app)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", metavar="LETTERS", help="figures by their letters, such as g,k")
+    parser.add_argument("--only", metavar="FIGURES", help="by their letters or names, such as g,k,session")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small sizes: to try it, not for figures to be kept")
     parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")

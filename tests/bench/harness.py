@@ -50,14 +50,17 @@ def measure(figure: Figure, lab: Lab, rounds: int, say: Say) -> Result:
 
 
 def chosen(figures: Iterable[Figure], only: str | None) -> list[Figure]:
-    """Those with any of the letters in ``only`` (``g,k``), all if None. Raises ValueError for a letter of none."""
+    """Those with any of the letters or names in ``only`` (``g,k,session``), all if None. ValueError for others."""
     known = list(figures)
     if only is None:
         return known
-    letters = [letter.strip() for letter in only.split(",") if letter.strip()]
-    unknown = [one for one in letters if not any(one in figure.letters for figure in known)]
+    words = [word.strip() for word in only.split(",") if word.strip()]
+    unknown = [word for word in words if not any(_is_called(figure, word) for figure in known)]
     if unknown:
-        raise ValueError(
-            f"no figure {', '.join(unknown)}; there are {', '.join(sorted(''.join(f.letters for f in known)))}"
-        )
-    return [figure for figure in known if any(letter in figure.letters for letter in letters)]
+        there = ", ".join(dict.fromkeys(f"{figure.name} ({figure.letters})" for figure in known))
+        raise ValueError(f"no figure {', '.join(unknown)}; there are {there}")
+    return [figure for figure in known if any(_is_called(figure, word) for word in words)]
+
+
+def _is_called(figure: Figure, word: str) -> bool:
+    return word == figure.name or (len(word) == 1 and word in figure.letters)

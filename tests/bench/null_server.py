@@ -3,7 +3,8 @@ and shows how much the load generator can do.
 
     python -m tests.bench.null_server    prints its port
 
-``GET /count`` answers how many requests came before it, and when the last one came (monotonic seconds).
+``GET /count`` answers how many requests came before it, and when (monotonic seconds) the first and the last of those
+came that were counted since the last ``GET /reset``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NOTHING = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
 
 class Nothing(asyncio.Protocol):
     count = 0
-    last = 0.0
+    first = last = 0.0
 
     def __init__(self) -> None:
         self._got = b""
@@ -39,10 +40,14 @@ class Nothing(asyncio.Protocol):
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"GET /count "):
-            body = json.dumps({"count": Nothing.count, "last": Nothing.last}).encode()
+            body = json.dumps({"count": Nothing.count, "first": Nothing.first, "last": Nothing.last}).encode()
             return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        if request.startswith(b"GET /reset "):
+            Nothing.count, Nothing.first = 0, 0.0
+            return NOTHING
         Nothing.count += 1
         Nothing.last = time.monotonic()
+        Nothing.first = Nothing.first or Nothing.last
         return NOTHING
 
 

@@ -83,8 +83,16 @@ class NullServer:
         self.url = f"http://127.0.0.1:{port}/callback"
 
     def count(self) -> int:
+        return int(self.seen()["count"])
+
+    def seen(self) -> dict[str, float]:
+        """``count``, ``first`` and ``last`` since the last reset."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/count", timeout=10) as answer:
-            return int(json.load(answer)["count"])
+            found: dict[str, float] = json.load(answer)
+            return found
+
+    def reset(self) -> None:
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/reset", timeout=10).close()
 
     def quiet(self, seconds: float = 2.0, most: float = 600.0) -> int:
         """Wait until nothing has come for ``seconds``; how many came in all."""

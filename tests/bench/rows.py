@@ -49,6 +49,17 @@ def ended(connection: Connection, count: int) -> None:
     _fill(connection, count, item=done, process={"finished_at": NOW, "state": ProcessState.DONE.value})
 
 
+def callbacks(connection: Connection, count: int, each: int, url: str) -> None:
+    """``count`` processes that are completed, with ``each`` callbacks a process that are due, to ``url``."""
+    ended(connection, count)
+    sqlite = connection.dialect.name == "sqlite"
+    template = process_id(0)
+    for sequence in range(2, each + 2):
+        own = {"id": _hex(f"019abd{sequence:02x}", sqlite), "process_id": _hex(_PROCESS, sqlite)}
+        due = {"sequence": sequence, "url": url, "state": "pending", "due_at": NOW}
+        connection.exec_driver_sql(_copy(tables.outbox, {**own, **_literals(due)}, template, count, sqlite, 1))
+
+
 def _fill(connection: Connection, count: int, *, item: dict[str, Any], process: dict[str, Any]) -> None:
     """Copies of the rows that ``accept`` writes, with ids and times of their own and the changes given."""
     order = submission()
@@ -69,7 +80,10 @@ def _fill(connection: Connection, count: int, *, item: dict[str, Any], process: 
     connection.execute(sa.delete(tables.processes).where(tables.processes.c.id == order.process_id))
 
 
-def _copy(table: sa.Table, changes: dict[str, str], template: str, count: int, sqlite: bool) -> str:
+def _copy(
+    table: sa.Table, changes: dict[str, str], template: str, count: int, sqlite: bool, sequence: int | None = None
+) -> str:
+    """``sequence``: of the row to copy, where a process has several."""
     names = [column.name for column in table.c]
     values = ", ".join(changes.get(name, f"t.{name}") for name in names)
     key = "id" if table is tables.processes else "process_id"
@@ -77,6 +91,7 @@ def _copy(table: sa.Table, changes: dict[str, str], template: str, count: int, s
     numbers = f"{series} AS series" if sqlite else f"generate_series(0, {count - 1}) AS series(n)"
     columns = ", ".join(names)
     source = f"FROM {table.name} t, {numbers} WHERE t.{key} = '{template}'"
+    source += f" AND t.sequence = {sequence}" if sequence is not None else ""
     return f"INSERT INTO {table.name} ({columns}) SELECT {values} {source}"
 
 

@@ -84,9 +84,10 @@ Plotter = Callable[[Rounds], Sequence[Plot]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """``letters``: of the table of goals, such as ``ab``. ``open`` gives the contestants for as long as it lasts.
-    ``rounds``: at most so many, for what takes minutes a round; said in the table."""
+    """``letters``: of the table of goals, such as ``ab``; ``name``: of its module. ``open`` gives the contestants for
+    as long as it lasts. ``rounds``: at most so many, for what takes minutes; the table says how many there were."""
 
+    name: str
     letters: str
     title: str
     goals: tuple[Goal, ...]

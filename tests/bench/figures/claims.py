@@ -71,7 +71,7 @@ class Queue:
         self._run(lambda tx: _set_back(tx, [rows.item_id(n) for n in numbers]))
 
     def _run(self, change: Callable[[Tx], Any]) -> Any:
-        return self._writer.submit(change).result(600)
+        return self._writer.submit(change).result(3600)
 
 
 def _phones(tx: Tx) -> None:
@@ -146,6 +146,7 @@ def goal(kind: str) -> Goal:
 
 
 FIGURE = Figure(
+    name="claims",
     letters="h",
     title="claim latency with a million waiting items",
     goals=(goal("PostgreSQL"), goal("SQLite")),

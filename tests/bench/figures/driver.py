@@ -73,6 +73,7 @@ def goal(text: str, peer: str, at_most: float) -> Goal:
 
 
 FIGURE = Figure(
+    name="driver",
     letters="g",
     title="one driver command, p50",
     goals=(

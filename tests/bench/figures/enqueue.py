@@ -97,7 +97,7 @@ def contestants(lab: Lab) -> Iterator[Mapping[str, Turn]]:
 
 
 FIGURE = Figure(
-    letters="abc",
+    name="enqueue", letters="abc",
     title="durable enqueue over HTTP, 64 connections",
     goals=(
         Goal(

@@ -103,7 +103,7 @@ def plots(rounds: Rounds) -> list[Plot]:
 
 
 FIGURE = Figure(
-    letters="k",
+    name="placement", letters="k",
     title="router placement, pure: 10,000 phones, 100,000 waiting items",
     goals=(
         Goal(

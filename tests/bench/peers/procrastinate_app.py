@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from phonefarm.models.requests import EnqueueBody
-from phonefarm.models.requests_inputs import KeywordInputs
+from phonefarm.models.requests_inputs import KeywordInputs, MaintenanceInputs
 
 POOL = 16
 queue = procrastinate.App(
@@ -44,7 +44,7 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _enqueue(body: EnqueueBody) -> JSONResponse:
-    KeywordInputs.model_validate(body.inputs)
+    (MaintenanceInputs if body.capability == "maintenance" else KeywordInputs).model_validate(body.inputs)
     job = await entered.defer_async(body=body.model_dump(mode="json"))
     answer = {"status": "accepted", "process_id": str(job), "request_id": body.request_id}
     return JSONResponse({**answer, "process_type": body.capability}, status_code=202)

@@ -135,10 +135,10 @@ def test_turns_go_there_and_back() -> None:
 
 
 def figure(letters: str) -> Figure:
-    return Figure(letters=letters, title="", goals=(), open=lambda _lab: None)  # type: ignore[arg-type, return-value]
+    return Figure(name=f"n{letters}", letters=letters, title="", goals=(), open=lambda _lab: None)  # type: ignore[arg-type, return-value]
 
 
-def test_figures_are_chosen_by_any_of_their_letters() -> None:
+def test_figures_are_chosen_by_any_of_their_letters_or_by_name() -> None:
     known = [figure("abc"), figure("g"), figure("k")]
 
     def letters(only: str | None) -> Sequence[str]:
@@ -146,7 +146,8 @@ def test_figures_are_chosen_by_any_of_their_letters() -> None:
 
     assert letters(None) == ["abc", "g", "k"]
     assert letters("k, b") == ["abc", "k"]
-    with pytest.raises(ValueError, match="no figure x; there are a, b, c, g, k"):
+    assert letters("ng") == ["g"]
+    with pytest.raises(ValueError, match=r"no figure x; there are nabc \(abc\), ng \(g\), nk \(k\)"):
         letters("k,x")
 
 

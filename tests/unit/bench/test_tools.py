@@ -1,4 +1,4 @@
-"""The bench's tools: the load generator against a server that does nothing, rows by the thousand, a figure run whole."""
+"""The bench's tools: the load generator against a server that does nothing, many rows at once, a figure run whole."""
 
 from __future__ import annotations
 
