@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from phonefarm.models.states import ItemState
-from phonefarm.store import tables, views
+from phonefarm.store import outbox, tables, views
 from phonefarm.store.engine import open_engines
 from phonefarm.store.migrate import upgrade
-from tests.bench import rows
+from phonefarm.store.writer import Tx
+from tests.bench import procfs, rows
 from tests.bench.__main__ import main
 from tests.bench.load import Generator, Order, requests
 from tests.bench.null_server import Nothing, whole
@@ -110,3 +112,28 @@ def test_a_figure_is_measured_and_written(tmp_path: Path, capsys: pytest.Capture
     assert [verdict["letter"] for verdict in found["verdicts"]] == ["k", "k"]
     assert len(found["readings"]["placement"]) == 2
     assert (tmp_path / "k-placement.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_callbacks_that_are_due_stand_in_line_for_their_process(db_url: str) -> None:
+    engines = open_engines(db_url)
+    upgrade(engines)
+    with engines.writer.begin() as connection:
+        rows.callbacks(connection, 5, 3, "http://127.0.0.1:1/x")
+    with engines.reader.connect() as connection:
+        found, _ = outbox.due(Tx(connection=connection, now=rows.NOW + 1_000), 100)
+        assert sorted((one.process_id, one.sequence) for one in found) == [(rows.process_id(n), 2) for n in range(5)]
+        pending = sa.select(sa.func.count()).where(tables.outbox.c.state == "pending")
+        assert connection.execute(pending).scalar_one() == 15
+    engines.dispose()
+
+
+def test_what_the_kernel_says_is_read() -> None:
+    assert procfs.parse_pss("Rss:  100 kB\nPss:    2048 kB\nPss_Dirty: 1 kB\n") == 2.0
+    stat = "7 (a) b) S " + " ".join(str(n) for n in range(4, 60))
+    assert procfs.parse_cpu(stat) == (14 + 15) / os.sysconf("SC_CLK_TCK")
+    mine = os.getpid()
+    assert procfs.pss_mb(mine) > 1
+    assert procfs.threads(mine) >= 1
+    assert procfs.fds(mine) > 2
+    assert procfs.cpu_seconds(mine) > 0
+    assert (procfs.pss_mb(2**30), procfs.cpu_seconds(2**30), procfs.fds(2**30)) == (0.0, 0.0, 0)
