@@ -16,7 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="token", RAY_ENABLE_UV_RUN_RUNTIME_ENV="0")
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="token", RAY_ENABLE_UV_RUN_RUNTIME_ENV="0", RAY_worker_niceness="0"
+)
 
 import ray
 from fastapi import FastAPI

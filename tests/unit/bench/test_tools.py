@@ -22,7 +22,7 @@ from tests.bench.__main__ import main
 from tests.bench.load import Generator, Order, requests
 from tests.bench.null_server import Nothing, whole
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

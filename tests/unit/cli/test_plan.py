@@ -102,6 +102,12 @@ def test_the_environment_closes_ray_and_keeps_the_token_out_of_it(state: StateDi
     assert without["RAY_SERVE_ENABLE_HA_PROXY"] == without["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "0"
 
 
+def test_the_farm_does_not_yield_to_every_other_program(state: StateDir) -> None:
+    """Ray's default gives its workers a niceness of 15: manager, phones and ingress would go last on a busy machine."""
+    variables = raynode.environment(state=state, temp_dir=Path("/t"), ports=PORTS, cookie="c", haproxy=True)
+    assert variables["RAY_worker_niceness"] == "0"
+
+
 def test_the_directory_for_sockets_is_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 10)))
     made_dir = raynode.make_temp_dir()
