@@ -74,7 +74,7 @@ _SETTLED = {
     # Ray keeps half a gigabyte of each of its logs, six times over, if nobody says otherwise.
     "RAY_ROTATION_MAX_BYTES": "10000000",
     "RAY_ROTATION_BACKUP_COUNT": "2",
-    # Ray makes its workers yield to every other program of the machine (15 nicer); ours hold leases, and answer callers.
+    # Ray makes its workers yield to every program of the machine (15 nicer); ours hold leases, and answer callers.
     "RAY_worker_niceness": "0",
     # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
