@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from sqlalchemy.engine import make_url
+
 from tests.databases import Postgres, postgres_server
 
 T = TypeVar("T")
@@ -79,6 +81,11 @@ class Lab:
 
     def postgres(self) -> Postgres:
         return self.keep("postgres", postgres_server)
+
+    def postgres_pid(self) -> int:
+        """Of the server's first process."""
+        (socket,) = {make_url(self.postgres().url("x")).query["host"]}
+        return int((Path(str(socket)) / "postmaster.pid").read_text().split()[0])
 
     def __enter__(self) -> Lab:
         return self

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -27,10 +27,11 @@ VENV = CACHE / "peers"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peer:
-    """A server that listens. ``dsn``: of its queue."""
+    """A server that listens. ``dsn``: of its queue; ``pids``: the server, and its queue's where that is its own."""
 
     port: int
     dsn: str
+    pids: tuple[int, ...]
     path: str = "/enqueue"
 
 
@@ -70,7 +71,7 @@ def served(lab: Lab, module: str, dsn: str, workers: int, **env: str) -> Iterato
     ]
     with program(command, env={"BENCH_DSN": dsn, **env}, log=lab.directory / f"{module}-{workers}.log") as child:
         listens(port, child)
-        yield Peer(port=port, dsn=dsn)
+        yield Peer(port=port, dsn=dsn, pids=(child.pid,))
 
 
 def set_up(lab: Lab, module: str, dsn: str) -> None:
@@ -116,7 +117,7 @@ def on_redis(lab: Lab, workers: int) -> Iterator[Peer]:
     with program(command, log=directory / "redis.log") as child:
         listens(port, child)
         with served(lab, "celery_app", f"redis://127.0.0.1:{port}/0", workers) as peer:
-            yield peer
+            yield replace(peer, pids=(*peer.pids, child.pid))
 
 
 def worker_command(lab: Lab, module: str) -> list[str]:

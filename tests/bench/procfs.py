@@ -36,6 +36,19 @@ def parse_cpu(text: str) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS if len(fields) > 12 else 0.0
 
 
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _read(int(entry.name), "stat").rpartition(")")[2].split()):
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, left = [], [pid]
+    while left:
+        found.append(one := left.pop())
+        left += parents.get(one, [])
+    return found
+
+
 def threads(pid: int) -> int:
     found = re.search(r"^Threads:\s+(\d+)", _read(pid, "status"), re.MULTILINE)
     return int(found[1]) if found else 0

@@ -11,8 +11,7 @@ It also deploys a bare actor that answers nothing (``bench-noop``) and measures 
     python -m tests.bench.serve_noop ADDRESS hop COUNT     prints milliseconds, one a line
 """
 
-from __future__ import annotations
-
+# No postponed annotations: Serve carries these functions to its replicas by value, and FastAPI reads their types there.
 import asyncio
 import logging
 import sys

@@ -10,15 +10,16 @@ here can exceed. (c) holds the SQLite farm to its own no-op; the ratio to Postgr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from tests.bench import peering
 from tests.bench.bodies import ENQUEUE, NOOP_PATH, enqueue
-from tests.bench.farms import Running, Wish, with_noop
+from tests.bench.farms import Running, Wish, processes, with_noop
 from tests.bench.lab import Lab, NotHere
 from tests.bench.load import Order, run
 from tests.bench.peering import Peer
+from tests.bench.procfs import cpu_seconds, family
 from tests.bench.programs import null_server
 from tests.bench.values import Figure, Goal, Readings, Turn
 
@@ -39,9 +40,21 @@ def order(lab: Lab, port: int, path: str, **changes: object) -> Order:
     return Order(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def readings(order: Order) -> Readings:
+def readings(order: Order, pids: Callable[[], Iterable[int]] = tuple) -> Readings:
+    """``pids``: of who was asked, its database included; ``cpu_ms`` is their processor time a request, which,
+    unlike the rate, depends little on what else the machine does."""
+    asked = list(pids())
+    before = {pid: cpu_seconds(pid) for pid in asked}
     came = run(order)
-    return {"rate": came.rate, "p50_ms": came.p50_ms, "p99_ms": came.p99_ms, "generator_busy": came.busy}
+    used = sum(max(0.0, cpu_seconds(pid) - before[pid]) for pid in asked)
+    found = {"rate": came.rate, "p50_ms": came.p50_ms, "p99_ms": came.p99_ms, "generator_busy": came.busy}
+    return {**found, "cpu_ms": 1000 * used / came.sent} if asked else found
+
+
+def farm_pids(lab: Lab, farm: Running) -> Callable[[], list[int]]:
+    """Of a farm and of its database's server."""
+    server = lab.postgres_pid() if farm.db_url.startswith("postgresql") else None
+    return lambda: [*processes(farm.file.cookie), *(family(server) if server else ())]
 
 
 def farm_order(lab: Lab, farm: Running, prefix: str, **changes: object) -> Order:
@@ -52,7 +65,7 @@ def farm_order(lab: Lab, farm: Running, prefix: str, **changes: object) -> Order
 
 def ours(lab: Lab, farm: Running, label: str) -> Turn:
     def turn(number: int) -> Readings:
-        found = readings(farm_order(lab, farm, f"{label}{number}-"))
+        found = readings(farm_order(lab, farm, f"{label}{number}-"), farm_pids(lab, farm))
         farm.rest()
         return found
 
@@ -60,11 +73,17 @@ def ours(lab: Lab, farm: Running, label: str) -> Turn:
 
 
 def noop(lab: Lab, farm: Running) -> Turn:
-    return lambda number: readings(order(lab, farm.port, f"{NOOP_PATH}/", prefix=f"noop{number}-"))
+    pids = farm_pids(lab, farm)
+    return lambda number: readings(order(lab, farm.port, f"{NOOP_PATH}/", prefix=f"noop{number}-"), pids)
 
 
 def peer_turn(lab: Lab, peer: Peer) -> Turn:
-    return lambda number: readings(order(lab, peer.port, peer.path, prefix=f"peer{number}-"))
+    roots = [*peer.pids, *([lab.postgres_pid()] if peer.dsn.startswith("postgresql") else ())]
+
+    def pids() -> list[int]:
+        return [pid for root in roots for pid in family(root)]
+
+    return lambda number: readings(order(lab, peer.port, peer.path, prefix=f"peer{number}-"), pids)
 
 
 def peers(lab: Lab) -> dict[str, Turn]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tests.bench import rows
 from tests.bench.bodies import NOOP_PATH
 from tests.bench.farms import Wish, alone, with_noop
-from tests.bench.figures.enqueue import order, readings
+from tests.bench.figures.enqueue import farm_pids, order, readings
 from tests.bench.lab import Lab
 from tests.bench.values import Figure, Goal, Turn
 
@@ -28,14 +28,15 @@ def contestants(lab: Lab) -> Iterator[Mapping[str, Turn]]:
     farm = with_noop(lab, FARM)
     count = lab.pick(1_000_000, 2_000)
     lab.keep(f"farm:{FARM.name}:rows", lambda: _filled(lab, farm.db_url, count))
+    pids = farm_pids(lab, farm)
     get = {"method": "GET", "body": "", "expect": 200, "ids": count}
 
     def ours(number: int) -> Mapping[str, float]:
         path = "/processes/@ID@"
-        return readings(order(lab, farm.port, path, headers=farm.headers, prefix=f"i{number}", **get))
+        return readings(order(lab, farm.port, path, headers=farm.headers, prefix=f"i{number}", **get), pids)
 
     def noop(number: int) -> Mapping[str, float]:
-        return readings(order(lab, farm.port, f"{NOOP_PATH}/of/@ID@", prefix=f"in{number}", **get))
+        return readings(order(lab, farm.port, f"{NOOP_PATH}/of/@ID@", prefix=f"in{number}", **get), pids)
 
     yield {OURS: ours, NOOP: noop}
 

@@ -136,4 +136,5 @@ def test_what_the_kernel_says_is_read() -> None:
     assert procfs.threads(mine) >= 1
     assert procfs.fds(mine) > 2
     assert procfs.cpu_seconds(mine) > 0
+    assert mine in procfs.family(os.getppid())
     assert (procfs.pss_mb(2**30), procfs.cpu_seconds(2**30), procfs.fds(2**30)) == (0.0, 0.0, 0)
