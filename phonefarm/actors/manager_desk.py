@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from phonefarm.actors.manager_core import ManagerCore
@@ -11,9 +14,10 @@ from phonefarm.core.lifecycle import ITEM_WAITING
 from phonefarm.core.metrics import EPOCH, ITEMS, QUEUE_ITEMS
 from phonefarm.core.tally import Sample, value_of
 from phonefarm.errors import PhoneFarmError
+from phonefarm.models.attention import Attention
 from phonefarm.models.outbox import Delivery, DueCallback
 from phonefarm.models.process import KeyCommand, KeyRow, Readiness
-from phonefarm.store import counting, keys, lists, metrics, outbox
+from phonefarm.store import attention, counting, keys, lists, metrics, outbox
 
 #: Seconds for which numbers that were read are good enough, and between two times that they are told elsewhere.
 FRESH_SECONDS, TOLD_SECONDS = 1.0, 10.0
@@ -30,11 +34,16 @@ class OfficeDesk(ManagerCore):
     # -- callbacks --
 
     async def list_callbacks(
-        self, *, state: str | None = None, limit: int = 50, cursor: str | None = None, system: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        system: str | None = None,
+        process_id: str | None = None,
     ) -> dict[str, Any]:
-        return await self._db.read(
-            lambda c: lists.callbacks_page(c, state=state, limit=limit, cursor=cursor, system=system)
-        )
+        asked = {"state": state, "limit": limit, "cursor": cursor, "system": system, "process_id": process_id}
+        return await self._db.read(lambda c: lists.callbacks_page(c, **asked))  # type: ignore[arg-type]
 
     async def redeliver(self, event_id: str, *, system: str | None = None) -> dict[str, Any]:
         view = await self._detached(
@@ -104,6 +113,12 @@ class OfficeDesk(ManagerCore):
         self._waits = any(s.name == QUEUE_ITEMS.name and s.value for s in samples)
         self._mirror.take(samples, self._tally.observed())
 
+    async def attention(self, *, system: str | None = None) -> Attention:
+        """What may need a person, and how full the disk of the farm's state is."""
+        found = await self._db.read(lambda c: attention.read(c, self._now(), system))
+        disk = await asyncio.to_thread(_disk, self._config.artifact_dir)
+        return found if disk is None else replace(found, disk_free=disk.free, disk_total=disk.total)
+
     async def readiness(self) -> Readiness:
         """Storage takes a write, the router answers."""
         return Readiness(
@@ -118,6 +133,15 @@ class OfficeDesk(ManagerCore):
 def _number(samples: Sequence[Sample], state: str) -> float:
     found = value_of(samples, ITEMS, state)
     return found if isinstance(found, float) else 0.0
+
+
+def _disk(directory: Path) -> shutil._ntuple_diskusage | None:
+    """The disk of a directory, or of the nearest one above it that is there yet; None if it cannot be looked at."""
+    try:
+        here = next(path for path in (directory, *directory.parents) if path.exists())
+        return shutil.disk_usage(here)
+    except OSError:
+        return None
 
 
 async def _problem(check: Awaitable[Any]) -> str | None:

@@ -28,7 +28,7 @@ from phonefarm.models.process import (
     Submission,
     SubmitOutcome,
 )
-from phonefarm.store import accept, cancel, lists, replay, views
+from phonefarm.store import accept, attention, cancel, lists, replay, views
 from phonefarm.store.artifacts import file_path
 
 T = TypeVar("T")
@@ -132,16 +132,28 @@ class ProcessDesk(ManagerCore):
         await self._wait_until(process_id, changed, seconds)
 
     async def process_events(
-        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+        self,
+        process_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1_000,
+        seconds: float = 0.0,
+        system: str | None = None,
+        tail: int = 0,
     ) -> dict[str, Any]:
         page: dict[str, Any] = {}
 
         async def some() -> bool:
-            page.update(await self._db.read(lambda c: views.process_events(c, process_id, after, limit, system)))
+            page.update(await self._db.read(lambda c: views.process_events(c, process_id, after, limit, system, tail)))
             return bool(page["items"]) or page["over"]
 
         await self._wait_until(process_id, some, seconds)
         return page
+
+    async def process_actions(
+        self, process_id: str, *, limit: int = 200, system: str | None = None
+    ) -> list[dict[str, Any]]:
+        return await self._db.read(lambda c: attention.process_actions(c, process_id, limit, system))
 
     async def _wait_until(self, process_id: str, holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Until ``holds``, asked at once and after every commit that touches the process; at most ``seconds``."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from phonefarm.core.tally import Sample
 from phonefarm.models.action import Verdict
+from phonefarm.models.attention import Attention
 from phonefarm.models.outbox import Delivery, DueCallback
 from phonefarm.models.phone import AccountRow, Claim, HostReport, PhoneReport, PhoneRow, RungReport
 from phonefarm.models.process import (
@@ -56,10 +57,24 @@ class FarmPort(Protocol):
         """``{"items", "next_cursor"}``. Raises ValidationFailed for a cursor that this farm did not give."""
 
     async def process_events(
-        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+        self,
+        process_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1_000,
+        seconds: float = 0.0,
+        system: str | None = None,
+        tail: int = 0,
     ) -> dict[str, Any]:
         """Events with a sequence over ``after``, oldest first: ``{"items", "over"}``; ``over``: the process has ended,
-        so but for callbacks nothing will follow. Without any, waits up to ``seconds`` for one."""
+        so but for callbacks nothing will follow. Without any, waits up to ``seconds`` for one. ``tail`` not 0: only
+        the last so many of them."""
+
+    async def process_actions(
+        self, process_id: str, *, limit: int = 200, system: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The last actions, newest first: ``queue_item_id, attempt, index, kind, status, phone_id, params, output,
+        skipped, seconds, at``."""
 
     async def artifact(self, process_id: str, name: str, *, system: str | None = None) -> ArtifactFile: ...
     async def cancel(self, command: CancelCommand, *, system: str | None = None) -> CancelAnswer: ...
@@ -85,7 +100,13 @@ class FarmPort(Protocol):
     async def get_account(self, account_id: str) -> dict[str, Any]: ...
     async def list_accounts(self) -> list[dict[str, Any]]: ...
     async def list_callbacks(
-        self, *, state: str | None = None, limit: int = 50, cursor: str | None = None, system: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        system: str | None = None,
+        process_id: str | None = None,
     ) -> dict[str, Any]:
         """``{"items", "next_cursor"}``, newest first."""
 
@@ -97,6 +118,9 @@ class FarmPort(Protocol):
 
     async def metrics(self) -> list[Sample]:
         """The farm's numbers as they stand, those of ``core.metrics`` that are told at /metrics."""
+
+    async def attention(self, *, system: str | None = None) -> Attention:
+        """What of the farm's work may need a person, and the disk of its state."""
 
     async def readiness(self) -> Readiness: ...
 

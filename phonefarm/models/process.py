@@ -192,7 +192,7 @@ class ReplayCommand:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessQuery:
     """Filters of ``GET /processes``; None: any. Times in ms since the epoch, ``created_before`` excluded.
-    ``cursor``: the ``next_cursor`` of the page before."""
+    ``request_id``: a part of it, in any case. ``cursor``: the ``next_cursor`` of the page before."""
 
     status: PublicStatus | None = None
     process_type: str | None = None
@@ -201,6 +201,7 @@ class ProcessQuery:
     account_id: str | None = None
     created_after: int | None = None
     created_before: int | None = None
+    request_id: str | None = None
     limit: int = 50
     cursor: str | None = None
 

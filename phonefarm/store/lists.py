@@ -16,25 +16,50 @@ from phonefarm.store.tables import items, outbox, processes
 from phonefarm.store.views import process_views
 from phonefarm.store.writer import Row, maps
 
+#: Processes that one page of a search by a part of the request id looks through: no index can answer that.
+SEARCHED = 10_000
+
 
 def processes_page(connection: Connection, query: ProcessQuery) -> dict[str, Any]:
-    """``GET /processes``, without results. Raises ValidationFailed for a bad cursor."""
+    """``GET /processes``, without results. A page of a search may be short, even empty, and have a next one.
+    Raises ValidationFailed for a bad cursor."""
     filters = _filters(query)
     order = (processes.c.created_at, processes.c.id)
-    statement = sa.select(processes).where(*_conditions(query))
+    conditions = _conditions(query)
     if query.cursor is not None:
         at, last = cursor.decode(query.cursor, filters)
-        statement = statement.where(sa.tuple_(*order) < sa.tuple_(sa.literal(at), sa.literal(last)))
-    statement = statement.order_by(*(column.desc() for column in order)).limit(query.limit + 1)
-    rows = maps(connection, statement)
+        conditions.append(sa.tuple_(*order) < sa.tuple_(sa.literal(at), sa.literal(last)))
+    end = _searched_to(connection, conditions, query.request_id)
+    if query.request_id is not None:
+        conditions.append(processes.c.request_id.icontains(query.request_id, autoescape=True))
+    if end is not None:
+        conditions.append(sa.tuple_(*order) >= sa.tuple_(sa.literal(end[0]), sa.literal(end[1])))
+    statement = sa.select(processes).where(*conditions).order_by(*_newest_first)
+    rows = maps(connection, statement.limit(query.limit + 1))
     shown, more = rows[: query.limit], len(rows) > query.limit
-    following = cursor.encode(shown[-1]["created_at"], shown[-1]["id"], filters) if more else None
+    at, last = (shown[-1]["created_at"], shown[-1]["id"]) if more else end or (0, "")
+    following = cursor.encode(at, last, filters) if last else None
     return {"items": process_views(connection, shown), "next_cursor": following}
+
+
+_newest_first = (processes.c.created_at.desc(), processes.c.id.desc())
+
+
+def _searched_to(
+    connection: Connection, conditions: list[sa.ColumnElement[bool]], text: str | None
+) -> tuple[int, str] | None:
+    """Where a search for a part of a request id ends for this page; None: at the oldest process."""
+    if text is None:
+        return None
+    query = sa.select(processes.c.created_at, processes.c.id).where(*conditions).order_by(*_newest_first)
+    row = connection.execute(query.offset(SEARCHED).limit(1)).one_or_none()
+    return None if row is None else (int(row[0]), str(row[1]))
 
 
 def _filters(query: ProcessQuery) -> dict[str, Any]:
     names = ("status", "process_type", "system", "phone_id", "account_id", "created_after", "created_before")
-    return {"list": "processes", **{name: getattr(query, name) for name in names}}
+    search = {} if query.request_id is None else {"request_id": query.request_id}
+    return {"list": "processes", **{name: getattr(query, name) for name in names}, **search}
 
 
 def _conditions(query: ProcessQuery) -> list[sa.ColumnElement[bool]]:
@@ -66,14 +91,24 @@ def _with_item(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 def callbacks_page(
-    connection: Connection, *, state: str | None, limit: int, cursor: str | None, system: str | None
+    connection: Connection,
+    *,
+    state: str | None,
+    limit: int,
+    cursor: str | None,
+    system: str | None,
+    process_id: str | None = None,
 ) -> dict[str, Any]:
     """``GET /callbacks``: never with the receiver's answer. Raises ValidationFailed for a bad cursor."""
     filters = {"list": "callbacks", "state": state, "system": system}
+    if process_id is not None:
+        filters["process_id"] = process_id
     order = (outbox.c.created_at, outbox.c.id)
     statement = sa.select(outbox)
     if state is not None:
         statement = statement.where(outbox.c.state == state)
+    if process_id is not None:
+        statement = statement.where(outbox.c.process_id == process_id)
     if system is not None:
         statement = statement.join(processes, processes.c.id == outbox.c.process_id).where(processes.c.system == system)
     if cursor is not None:

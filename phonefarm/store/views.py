@@ -177,10 +177,19 @@ def _result(connection: Connection, row: Mapping[str, Any], item_rows: Sequence[
 
 
 def process_events(
-    connection: Connection, process_id: str, after: int = 0, limit: int = 1_000, system: str | None = None
+    connection: Connection,
+    process_id: str,
+    after: int = 0,
+    limit: int = 1_000,
+    system: str | None = None,
+    tail: int = 0,
 ) -> dict[str, Any]:
-    """The append-only history after a sequence, oldest first, and whether the process is over. Raises NotFound."""
+    """The append-only history after a sequence, oldest first, and whether the process is over. ``tail`` not 0: only
+    the last so many of it. Raises NotFound."""
     over = status(connection, process_id, system).over
+    if tail:
+        written = sa.select(processes.c.event_seq).where(processes.c.id == process_id)
+        after = max(after, connection.execute(written).scalar_one() - tail)
     query = sa.select(events).where(events.c.process_id == process_id, events.c.sequence > after)
     rows = maps(connection, query.order_by(events.c.sequence).limit(limit + 1))
     return {"items": [_event(row) for row in rows[:limit]], "over": over and len(rows) <= limit}

@@ -10,19 +10,20 @@ from phonefarm.serve.auth import Scope
 from phonefarm.serve.desk import desk_of, key_of, query_of, uuid_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
 from phonefarm.serve.problems import json_response
-from phonefarm.serve.query import CURSOR, LIMIT, choice_of, limit_of
+from phonefarm.serve.query import CURSOR, LIMIT, choice_of, limit_of, name_filter
 from phonefarm.serve.schemas import CallbackEventShape, CallbackList
 
 _STATES = [state.value for state in CallbackState]
 
 
 async def list_callbacks(request: Request) -> Response:
-    query = query_of(request, "state", "limit", "cursor")
+    query = query_of(request, "state", "process_id", "limit", "cursor")
     page = await desk_of(request).farm.list_callbacks(
         state=choice_of(query, "state", _STATES),
         limit=limit_of(query),
         cursor=query.get("cursor"),
         system=key_of(request).system,
+        process_id=name_filter(query, "process_id"),
     )
     return json_response(page)
 
@@ -41,7 +42,12 @@ ENDPOINTS = (
         handler=list_callbacks,
         tag="callbacks",
         summary="Callbacks and how their delivery stands",
-        query=(Query(name="state", schema={"type": "string", "enum": _STATES}), LIMIT, CURSOR),
+        query=(
+            Query(name="state", schema={"type": "string", "enum": _STATES}),
+            Query(name="process_id", schema={"type": "string", "minLength": 1, "maxLength": 200}),
+            LIMIT,
+            CURSOR,
+        ),
         answers={
             200: Answer(text="Newest first", model=CallbackList, examples={"callbacks": more.listed(more.CALLBACK)})
         },

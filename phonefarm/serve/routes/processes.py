@@ -28,7 +28,7 @@ from phonefarm.serve.schemas import ProcessList, ProcessShape
 LONGEST_WAIT = 60.0
 _STATUSES = [status.value for status in PublicStatus]
 _TYPES = [capability.value for capability in Capability]
-_NAMES = ("system", "phone_id", "account_id")
+_NAMES = ("system", "phone_id", "account_id", "request_id")
 _TIMES = ("created_after", "created_before")
 _FILTERS = ("status", "process_type", *_NAMES, *_TIMES)
 
@@ -44,6 +44,7 @@ async def list_processes(request: Request) -> Response:
         account_id=name_filter(query, "account_id"),
         created_after=time_of(query, "created_after"),
         created_before=time_of(query, "created_before"),
+        request_id=name_filter(query, "request_id"),
         limit=limit_of(query),
         cursor=query.get("cursor"),
     )
@@ -106,6 +107,9 @@ _QUERIES = (
     Query(name="system", schema=_TEXT, text="`requested_by.system`"),
     Query(name="phone_id", schema=_TEXT, text="pinned to this phone, or last on it"),
     Query(name="account_id", schema=_TEXT),
+    Query(
+        name="request_id", schema=_TEXT, text="a part of it, in any case; a page may be short and still have a next one"
+    ),
     Query(name="created_after", schema={"type": "string", "format": "date-time"}, text="from then on"),
     Query(name="created_before", schema={"type": "string", "format": "date-time"}, text="before then"),
     LIMIT,

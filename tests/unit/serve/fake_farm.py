@@ -11,6 +11,7 @@ from typing import Any
 from phonefarm.core import metrics, routing
 from phonefarm.core.tally import Sample, Tally
 from phonefarm.errors import Conflict, Fault, NotFound, PhoneFarmError, RequestError, ValidationFailed
+from phonefarm.models.attention import Attention
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import (
     Accepted,
@@ -152,7 +153,14 @@ class FakeFarm:
         return {"items": [await self.get_process(p) for p in shown], "next_cursor": None}
 
     async def process_events(
-        self, process_id: str, *, after: int = 0, limit: int = 1_000, seconds: float = 0.0, system: str | None = None
+        self,
+        process_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1_000,
+        seconds: float = 0.0,
+        system: str | None = None,
+        tail: int = 0,
     ) -> dict[str, Any]:
         self._visible(process_id, system)
         if seconds and after >= 1 and process_id not in self.ended:
@@ -162,6 +170,12 @@ class FakeFarm:
         shown = examples_more.EVENTS["items"][0]
         events = [{**shown, "sequence": n, "kind": kind} for n, kind in enumerate(kinds, 1) if n > after]
         return {"items": events[:limit], "over": process_id in self.ended}
+
+    async def process_actions(
+        self, process_id: str, *, limit: int = 200, system: str | None = None
+    ) -> list[dict[str, Any]]:
+        self._visible(process_id, system)
+        return []
 
     async def end(self, process_id: str) -> None:
         """The process is over; whoever waits hears of it."""
@@ -288,7 +302,13 @@ class FakeFarm:
         return [await self.get_account(account_id) for account_id in sorted(self.accounts)]
 
     async def list_callbacks(
-        self, *, state: str | None = None, limit: int = 50, cursor: str | None = None, system: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        system: str | None = None,
+        process_id: str | None = None,
     ) -> dict[str, Any]:
         self._fail()
         if cursor is not None:
@@ -348,6 +368,10 @@ class FakeFarm:
         if name in self.api_keys:
             self.revoked.add(name)
         return self._key(name)
+
+    async def attention(self, *, system: str | None = None) -> Attention:
+        self._fail()
+        return Attention(now=0)
 
     async def readiness(self) -> Readiness:
         if isinstance(self.error, PhoneFarmError):
