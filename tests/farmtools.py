@@ -79,7 +79,7 @@ class FakeDevice:
         self.errors: list[PhoneFarmError] = []
         self.alive = True
         self.facts = PhoneFacts(phone_id=phone_id, model="Fake 1", android="14")
-        self.picture = b"\x89PNG screen"
+        self.picture = b"\x89PNG fake"
         self.looks = 0
 
 
@@ -141,7 +141,7 @@ class FakeHandle:
         return ActionResult()
 
     def snapshot(self, name: str) -> Artifact:
-        return Artifact(name=f"{name}.png", media_type="image/png", data=b"\x89PNG fake")
+        return Artifact(name=f"{name}.png", media_type="image/png", data=self._phone.picture)
 
     def dump(self, name: str) -> Artifact:
         return Artifact(name=f"{name}.xml", media_type="text/plain", data=b"<hierarchy/>")

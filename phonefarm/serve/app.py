@@ -85,6 +85,7 @@ def create_app(
         intake=Intake(farm, limits=config.intake),
         rules=config.rules(),
         max_body=config.max_body,
+        health=config.health,
         make_id=make_id,
         screens=Screens(phone),
         docs=functools.cache(lambda: docs.page(app.openapi())),

@@ -33,6 +33,7 @@ def serve_config(settings: Settings) -> ServeConfig:
         callbacks_allow=settings.callbacks_allow,
         apps=profile_names(settings.profile_dir),
         default_app=settings.app,
+        health=settings.health,
     )
 
 

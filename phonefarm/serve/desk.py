@@ -17,6 +17,7 @@ from phonefarm.serve.admission import Rules, UrlCheck
 from phonefarm.serve.auth import ApiKey
 from phonefarm.serve.intake import Intake, IntakeLimits
 from phonefarm.serve.screens import Screens
+from phonefarm.settings import HealthSettings
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _URL_TO_KEEP = 512
@@ -29,13 +30,15 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServeConfig:
-    """``callbacks_allow``: CIDRs callbacks may reach though not public. ``max_body`` in bytes."""
+    """``callbacks_allow``: CIDRs callbacks may reach though not public. ``max_body`` in bytes. ``health``: the limits
+    of phones, for the page that says what needs a person."""
 
     callbacks_allow: tuple[str, ...] = ()
     apps: frozenset[str] = frozenset({"feed"})
     default_app: str = "feed"
     max_body: int = 256 * 1024
     intake: IntakeLimits = field(default_factory=IntakeLimits)
+    health: HealthSettings = field(default_factory=HealthSettings)
 
     def rules(self) -> Rules:
         """Raises ConfigError if ``callbacks_allow`` holds something that is no CIDR."""
@@ -64,6 +67,7 @@ class Desk:
     make_id: Callable[[], str]
     screens: Screens
     docs: Callable[[], bytes]
+    health: HealthSettings = field(default_factory=HealthSettings)
     held: list[int] = field(default_factory=lambda: [0])
 
     @contextlib.contextmanager

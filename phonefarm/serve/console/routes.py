@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from phonefarm.errors import NotFound
-from phonefarm.serve.console import assets, looking, phone, signin, wall
+from phonefarm.serve.console import assets, looking, phone, processes, signin, submit, wall, work
 from phonefarm.serve.console.page import Page, register
 
 
@@ -19,6 +19,10 @@ PAGES: tuple[Page, ...] = (
     Page(method="GET", path=assets.PREFIX + "{name}", scope=None, handler=assets.get_asset, fragment=True),
     *wall.PAGES,
     *phone.PAGES,
+    *processes.PAGES,
+    *work.PAGES,
+    *submit.PAGES,
+    *work.ACCOUNTS,
 )
 #: Comes after all pages, since it takes every address below theirs. The border lets in who may be there.
 LAST = Page(method="GET", path="/console/{path:path}", scope=None, handler=no_page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -72,6 +73,15 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
+def seen(value: str) -> str:
+    """A name that somebody else chose, with the characters that are not seen, or turn what follows, by their number."""
+    return "".join(
+        f"[U+{ord(c):04X}]" if unicodedata.category(c) in _UNSEEN and c not in _JOINERS else c for c in value
+    )
+
+
+_UNSEEN, _JOINERS = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}, "\u200c\u200d"
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "span": span,
@@ -79,4 +89,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
     "plain": plain,
     "segment": segment,
+    "seen": seen,
 }
