@@ -26,6 +26,7 @@ from phonefarm.models.attention import Attention, FailingReceiver
 from phonefarm.models.requests_base import parse_time
 from phonefarm.models.states import PhoneState
 from phonefarm.serve import codes
+from phonefarm.serve.console.words import size, span
 from phonefarm.settings import HealthSettings
 
 Phone = Mapping[str, Any]
@@ -155,16 +156,15 @@ def _disk(seen: Attention, bounds: Bounds) -> Iterator[Need]:
     low = min(bounds.disk_low, int(seen.disk_total * bounds.disk_low_share))
     if seen.disk_free < max(bounds.disk_full, low):
         kind = NeedKind.DISK_FULL if seen.disk_free < bounds.disk_full else NeedKind.DISK_LOW
-        what = f"{_gib(seen.disk_free)} of {_gib(seen.disk_total)} free on the disk of the farm's state"
+        what = f"{size(seen.disk_free)} of {size(seen.disk_total)} free on the disk of the farm's state"
         step = "Make room, or keep processes for fewer days; a full disk stops the farm"
         yield Need(kind=kind, subject="state directory", what=what, step=step)
 
 
 def _queue(seen: Attention, now: int, bounds: Bounds) -> Iterator[Need]:
     if seen.oldest_ready is not None and now - seen.oldest_ready > bounds.queue * 1000:
-        what = (
-            f"{_count(seen.ready_items, 'item')} could run and waits; the oldest for {_span(now - seen.oldest_ready)}"
-        )
+        age = span((now - seen.oldest_ready) / 1000)
+        what = f"{_count(seen.ready_items, 'item')} could run and waits; the oldest for {age}"
         step = "See why in the queue: phones that are away, held or too few"
         yield Need(
             kind=NeedKind.QUEUE_OLD, subject="queue", what=what, step=step, since=seen.oldest_ready,
@@ -330,7 +330,7 @@ def _ailing(phone: Phone, health: HealthSettings) -> Iterator[Need]:
         )
         yield _need(phone, NeedKind.PHONE_BATTERY, f"battery at {level} % {how}", step)
     if free is not None and free < limits.storage_gib * GIB:
-        what = f"{_gib(free)} free, needs {limits.storage_gib:g} GiB"
+        what = f"{size(free)} free, needs {limits.storage_gib:g} GiB"
         yield _need(phone, NeedKind.PHONE_STORAGE, what, "Submit maintenance with the step free_storage")
 
 
@@ -373,18 +373,8 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _gib(value: int) -> str:
-    return f"{value / GIB:.1f} GiB"
-
-
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
-
-
-def _span(milliseconds: int) -> str:
-    minutes = milliseconds // 60_000
-    hours, days = minutes // 60, minutes // 1_440
-    return f"{days} d" if days > 1 else f"{hours} h" if hours > 1 else f"{minutes} min"
 
 
 def looked_at(facts: Facts) -> list[str]:
@@ -398,6 +388,6 @@ def looked_at(facts: Facts) -> list[str]:
         seen.append("what failed and which callbacks were lost within the last week")
         seen.append(f"the queue: {_count(facts.attention.ready_items, 'item')} could run now")
     if facts.attention is not None and facts.attention.disk_free is not None:
-        seen.append(f"the disk of the farm's state: {_gib(facts.attention.disk_free)} free")
+        seen.append(f"the disk of the farm's state: {size(facts.attention.disk_free)} free")
     well = [name for name, trouble in facts.parts.items() if trouble is None]
     return [*seen, *([", ".join(well)] if well else [])]
