@@ -57,7 +57,7 @@ async def test_a_reboot_asks_first_and_is_a_process(tmp_path: Path) -> None:
 
         await seen.page.fill("#reason", "it hangs")
         await answer(False)
-        assert (await farm.manager.metrics())["processes"]["queued"] == 0
+        assert (await farm.manager.list_processes(ProcessQuery()))["items"] == []
         await answer(True)
         await seen.page.get_by_text("A reboot is on its way").wait_for()
         assert asked == ["Reboot VP000001?"] * 2

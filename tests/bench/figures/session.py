@@ -78,9 +78,9 @@ class Phone:
 
     def _send(self, service: str, command: str) -> None:
         if service == "exec":
-            self._driver._bytes(command, 60.0, 32 * MIB, None)
+            self._driver._bytes(command, 60.0, 32 * MIB, None, "bench")
         else:
-            self._driver._text(command, 60.0, MAX_OUTPUT, None)
+            self._driver._text(command, 60.0, MAX_OUTPUT, None, "bench")
 
 
 def _times(lines: Sequence[Mapping[str, Any]]) -> Readings:
