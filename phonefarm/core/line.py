@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from phonefarm.models.queue import WaitingItem
 
@@ -25,6 +26,8 @@ from phonefarm.models.queue import WaitingItem
 AGING_SECONDS = 300
 TOP_PRIORITY = 9
 
+#: Gives what stands behind the first of a line.
+Following = Callable[[], Iterator[tuple["Order", WaitingItem]]]
 #: A sort key: higher effective priority first, then first come first served.
 Order = tuple[int, int, str]
 
@@ -125,15 +128,29 @@ class Line(Mapping[str, WaitingItem]):
             heapq.heappop(self._later)
         return self._later[0][0] if self._later else None
 
-    def lines(self, now: int) -> Iterator[tuple[Wish, Iterator[tuple[Order, WaitingItem]]]]:
-        """Each wish, with the items that may run at ``now`` in claim order. Nothing may change while they are read."""
+    def firsts(self, now: int, wanted: Callable[[Wish], bool]) -> Iterator[tuple[Order, WaitingItem, Following]]:
+        """The first item of each line whose wish is ``wanted``, of those that may run at ``now``; and what gives the
+        others behind it, in claim order. Nothing may change while they are read."""
         self.ready(now)
         for wish, same in list(self._same.items()):
+            if not wanted(wish):
+                continue
             self._tidy(same)
-            if same.at_once or same.others:
-                yield wish, self._in_order(same, now)
-            else:
+            if not (same.at_once or same.others):
                 del self._same[wish]
+            elif (first := self._first(same, now)) is not None:
+                yield (*first, partial(self._behind, same, now))
+
+    def _first(self, same: _Same, now: int) -> tuple[Order, WaitingItem] | None:
+        if len(same.at_once) == 1 and not same.others:
+            ((_, _, item), *_) = next(iter(same.at_once.values()))[:1]
+            return (claim_order(item, now), item) if item.ready_at <= now else None
+        return next(self._in_order(same, now), None)
+
+    def _behind(self, same: _Same, now: int) -> Iterator[tuple[Order, WaitingItem]]:
+        line = self._in_order(same, now)
+        next(line)
+        return line
 
     def _admit(self, ready_at: int, item_id: str) -> None:
         if not self._is_stale(ready_at, item_id):
@@ -150,6 +167,8 @@ class Line(Mapping[str, WaitingItem]):
     def _tidy(self, same: _Same) -> None:
         """Forget what left at the front of the lines, and of the others all that left."""
         for priority, line in list(same.at_once.items()):
+            if self._waits(line[0][2]):
+                continue
             gone = next((n for n, (_, _, item) in enumerate(line) if self._waits(item)), len(line))
             del line[:gone]
             if not line:

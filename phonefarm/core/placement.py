@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from phonefarm.core.line import Line
+from phonefarm.core.line import Following, Line, Order
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import Assignment, WaitingItem
 from phonefarm.models.states import PhoneState, WaitingReason
@@ -39,6 +39,10 @@ class Farm:
         return account_id in (self.timed_out_accounts if begun else self.spent_accounts)
 
 
+#: The first of a line, and what stands behind it: how to begin with that, or where it has come to.
+_First = tuple[Order, WaitingItem, Following | Iterator[tuple[Order, WaitingItem]]]
+
+
 def place(waiting: Line, farm: Farm, now: int, *, limit: int | None = None) -> list[Assignment]:
     """The assignments to make now (``now`` in ms since the epoch), at most ``limit``. No phone and no account is
     given twice."""
@@ -49,26 +53,23 @@ def place(waiting: Line, farm: Farm, now: int, *, limit: int | None = None) -> l
 def _assign(waiting: Line, free: _FreePhones, accounts: _FreeAccounts, now: int) -> Iterator[Assignment]:
     """By the firsts of all lines, the first of these first. A line whose first finds nothing is left: nothing comes
     back in one pass."""
-    firsts = [
-        (*first, line)
-        for wish, line in waiting.lines(now)
-        if (wish.phone_id is None or wish.phone_id in free) and (first := next(line, None)) is not None
-    ]
+    firsts: list[_First] = list(waiting.firsts(now, lambda wish: wish.phone_id is None or wish.phone_id in free))
     heapq.heapify(firsts)
     while firsts and free:
-        _, item, line = firsts[0]
+        _, item, following = firsts[0]
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
-        following = None
-        if found is not None:
-            phone_id, account_id = found
-            free.take(phone_id)
-            accounts.take(account_id)
-            yield Assignment(item_id=item.item_id, phone_id=phone_id, account_id=account_id)
-            following = next(line, None)
-        if following is None:
+        if found is None:
             heapq.heappop(firsts)
-        else:
-            heapq.heapreplace(firsts, (*following, line))
+            continue
+        phone_id, account_id = found
+        free.take(phone_id)
+        accounts.take(account_id)
+        yield Assignment(item_id=item.item_id, phone_id=phone_id, account_id=account_id)
+        line = following() if callable(following) else following
+        if item.phone_id is None and (behind := next(line, None)) is not None:
+            heapq.heapreplace(firsts, (*behind, line))
+        else:  # of a line that names its phone only one can run
+            heapq.heappop(firsts)
 
 
 def _by_phone(item: WaitingItem, free: _FreePhones, accounts: _FreeAccounts) -> tuple[str, str | None] | None:
