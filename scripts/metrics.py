@@ -21,7 +21,7 @@ once a second. Counters begin at 0 with each start of the manager, as Prometheus
 and callbacks there are is counted in the database at its start and kept by counting since.
 
 Ray's exporter, on each node (`ports.metrics` in farm.json, or `--metrics-export-port`), tells the same numbers about
-every ten seconds while something happens, and those that only the process knows that did it (second table). Ray
+every ten seconds, and those that only the process knows that did it (second table). Ray
 writes `ray_` before each name, and adds labels of its own. It asks for no key: keep it behind a firewall.
 
 - `deploy/prometheus/prometheus.yml` scrapes both, `deploy/prometheus/alerts.yml` has the alerts.

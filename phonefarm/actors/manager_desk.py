@@ -28,8 +28,7 @@ class OfficeDesk(ManagerCore):
 
     _reading: asyncio.Task[list[Sample]] | None = None
     _reading_until = 0.0
-    _told_at = _told = 0.0
-    _waits = False
+    _told_at = 0.0
 
     # -- callbacks --
 
@@ -104,14 +103,12 @@ class OfficeDesk(ManagerCore):
             raise
 
     async def tell_numbers(self) -> None:
-        """To the mirror, now and then, and only if something happened or time passes for somebody who waits."""
-        now, commits = asyncio.get_running_loop().time(), self._db.commits
-        if self._mirror is None or now < self._told_at + TOLD_SECONDS or (commits == self._told and not self._waits):
-            return
-        samples = await self.metrics()
-        self._told_at, self._told = now, commits
-        self._waits = any(s.name == QUEUE_ITEMS.name and s.value for s in samples)
-        self._mirror.take(samples, self._tally.observed())
+        """To the mirror, now and then."""
+        now = asyncio.get_running_loop().time()
+        if self._mirror is not None and now >= self._told_at + TOLD_SECONDS:
+            samples = await self.metrics()
+            self._told_at = now
+            self._mirror.take(samples, self._tally.observed())
 
     async def attention(self, *, system: str | None = None) -> Attention:
         """What may need a person, and how full the disk of the farm's state is."""

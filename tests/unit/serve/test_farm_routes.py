@@ -11,9 +11,12 @@ import pytest_asyncio
 from PIL import Image
 
 from phonefarm.actors.ports import PhonePort
+from phonefarm.core.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from phonefarm.core.tally import Tally
 from phonefarm.errors import ActorUnavailable, DeviceLost
 from phonefarm.models.process import Operation, OperationScope
 from phonefarm.serve.app import create_app
+from phonefarm.serve.auth import KeyRing
 from phonefarm.serve.live_keys import FRESH_SECONDS, LiveKeys
 from phonefarm.serve.routes import ENDPOINTS
 from phonefarm.serve.screens import wanted
@@ -322,3 +325,32 @@ async def test_the_docs_name_every_route_and_load_nothing(client: httpx.AsyncCli
         assert word not in answer.text
     assert "missing_fyp_judge_prompt" in answer.text
     assert "edit_profile" in answer.text
+
+
+async def test_requests_are_counted_by_route_never_by_path(farm: FakeFarm) -> None:
+    tally = Tally()
+    app = create_app(farm, keys=KeyRing.single("secret"), meter=tally)
+    headers = {"Authorization": "Bearer secret"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://farm") as client:
+        for path in ("/phones/VP000001", "/phones/VP000002", "/nowhere/canary", "/phones/no-such-phone"):
+            await client.get(path, headers=headers)
+        await client.get("/phones")
+        await client.request("CANARY", "/phones", headers=headers)
+        await client.post("/capability-requests/enqueue", json={}, headers=headers)
+    counted = {labels: value for (metric, labels), value in tally.numbers.items() if metric is HTTP_REQUESTS}
+    assert counted == {
+        ("/phones/{phone_id}", "GET", "200"): 2,
+        ("/phones/{phone_id}", "GET", "404"): 1,
+        ("none", "GET", "404"): 1,
+        ("none", "GET", "401"): 1,
+        ("/phones", "other", "405"): 1,
+        ("/capability-requests/enqueue", "POST", "422"): 1,
+    }
+    assert sum(d.count for (metric, _), d in tally.distributions.items() if metric is HTTP_SECONDS) == 7
+
+
+async def test_the_callers_request_id_goes_back_if_it_is_a_plain_word(client: httpx.AsyncClient) -> None:
+    for sent, back in (("a-1/b", "a-1/b"), ("x" * 129, None), ("two words", None), ('"', None)):
+        answer = await client.get("/phones", headers={"X-Request-ID": sent})
+        assert answer.headers.get("x-request-id") == back
+    assert "x-request-id" not in (await client.get("/phones")).headers
