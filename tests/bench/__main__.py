@@ -11,6 +11,7 @@ The exit code is 0 when everything was measured, whether the goals are met or no
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -56,7 +57,15 @@ def put_into_page(text: str, about: dict[str, object]) -> None:
     PAGE.write_text(report.put_between(PAGE.read_text("utf-8"), head + text), "utf-8")
 
 
+def _told(number: int, _frame: object) -> None:
+    """Leave by the way out, so that every farm, peer and server is ended; Python does so for Ctrl-C alone, and not even
+    then in a shell's background."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, _told)
     try:
         sys.exit(main(sys.argv[1:]))
     except ValueError as error:

