@@ -30,6 +30,7 @@ from tests.unit.serve.http import build, key_ring
 pytestmark = pytest.mark.timeout(60)
 
 ORIGIN = "http://farm.test"
+SOME_ID = "0193580c-7a10-7c3e-8f5a-3b1f6a4f2f11"
 HTML = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 
@@ -268,7 +269,7 @@ async def test_every_form_needs_its_session_s_token(browser: httpx.AsyncClient, 
     async with visit(build(farm)) as other:
         await sign_in(other)
         foreign = token_of(await other.get("/"))
-    path = page.path.format(phone_id="VP000001", operation="pause", process_id="0193580c-7a10-7c3e-8f5a-3b1f6a4f2f11")
+    path = page.path.format(phone_id="VP000001", operation="pause", process_id=SOME_ID, event_id=SOME_ID)
     for token in ({}, {"csrf": ""}, {"csrf": "é"}, {"csrf": foreign}):
         refused = await browser.post(path, data={"reason": "test", **token})
         assert refused.status_code == 403
@@ -299,9 +300,7 @@ async def test_a_key_without_the_scope_is_told_so_in_words(farm: FakeFarm, page:
         token = token_of(await client.get("/console/nowhere-but-signed-in"))
         if not token:  # the error page of a missing scope carries the token too
             token = token_of(await client.get("/"))
-        path = page.path.format(
-            phone_id="VP000001", operation="pause", process_id="0193580c-7a10-7c3e-8f5a-3b1f6a4f2f11"
-        )
+        path = page.path.format(phone_id="VP000001", operation="pause", process_id=SOME_ID, event_id=SOME_ID)
         answer = await client.request(page.method, path, headers={"X-CSRF-Token": token}, **_form(page))
     assert answer.status_code == 403, answer.text
     assert f"missing_scope:{page.scope}" in answer.text
