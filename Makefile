@@ -1,11 +1,12 @@
 # One verb, one command. Everything works on a fresh clone: each target sets up what it needs.
 #   make demo          three virtual phones do a session that came in over HTTP   (KEEP=1 leaves the farm up)
 #   make test          all checks and all tests     (ARGS=... go to pytest; WORKERS=0: one test after the other)
+#   make bench         what the farm costs, against peers and limits  (ARGS="--only g,k --rounds 3 --quick")
 #   make chaos         ten minutes of storm on each database, then a judge    (ARGS="--seed 7 --minutes 3 --db sqlite")
 #   make faults        docs/faults.md again from a run of the tests that carry a fault's mark
 #   make crash-points  the farm killed at every commit and callback, not only at a sample of them
 #   make check         formatting, lint, types, import rules
-#   make openapi       docs/openapi.json and docs/capabilities.md again from the program
+#   make openapi       docs/openapi.json, docs/capabilities.md, farm.yaml's schema, docs/doctor.md and docs/metrics.md again
 #   make lock          resolve requirements.lock again from pyproject.toml
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: setup demo test chaos faults crash-points check format openapi lock clean
+.PHONY: setup demo test bench chaos faults crash-points check format openapi lock clean
 
 setup: $(STAMP)
 
@@ -34,7 +35,11 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check
+	@scripts/chromium.sh || echo "the tests of the console are skipped"
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: setup
 	$(BIN)/python -m tests.chaos.storm $(ARGS)
@@ -51,6 +56,8 @@ format: setup
 
 openapi: setup
 	$(BIN)/python -m scripts.openapi
+	$(BIN)/python -m scripts.metrics
+	$(BIN)/python -m phonefarm.cli.doctor.page
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

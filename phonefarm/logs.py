@@ -32,7 +32,6 @@ from phonefarm.errors import PhoneFarmError
 
 #: Bytes of a log file, and how many older ones are kept beside it (``NAME.log.1`` is the newest of them).
 MOST_BYTES, KEPT_FILES = 10_000_000, 3
-LEVELS = ("debug", "info", "warning", "error")
 #: What to do about something that was not foreseen.
 REPORT_IT = "this is a fault of phonefarm: report it with this line"
 

@@ -17,7 +17,6 @@ import typer
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.cli.up import Json, StateDirOption
 from phonefarm.cli.voice import Voice
-from phonefarm.devices.adb_server import AdbServer
 
 _LOOK_SECONDS = 1.0
 
@@ -35,6 +34,8 @@ def adb_server(
     as_json: Json = False,
 ) -> None:
     """Run the adb server of a host, and start it again when it ends, until Ctrl-C or SIGTERM."""
+    from phonefarm.devices.adb_server import AdbServer  # slow to import
+
     state = StateDir(state_dir)
     state.open()
     server = AdbServer(port=port, state_dir=state.path / "adb" / name, usb=usb)

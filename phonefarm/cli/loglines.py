@@ -15,7 +15,7 @@ import typer
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.cli.terminal import Terminal
 from phonefarm.errors import ConfigError
-from phonefarm.logs import LEVELS
+from phonefarm.levels import LEVELS
 
 _STYLES = {"debug": "dim", "warning": "yellow", "error": "red"}
 _HEAD = ("at", "level", "event", "actor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from phonefarm.farmfile.tree import Kind, Leaf, Named, Section
-from phonefarm.logs import LEVELS
+from phonefarm.levels import LEVELS
 from phonefarm.settings import Limits, Patience
 
 LIMITS = tuple(limit.name for limit in fields(Limits))

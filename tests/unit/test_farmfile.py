@@ -41,7 +41,7 @@ def faults(directory: Path, text: str) -> list[str]:
     [
         ("lease_second: 30", "1:1: unknown setting lease_second; did you mean 'lease_seconds'?"),
         ("x: 1", "1:1: unknown setting x; known are app, callbacks, check_seconds, delivery_seconds, groups, health, "
-                 "hosts, lease_seconds, replicas, rescue_seconds, retention_days"),
+                 "hosts, lease_seconds, log_level, replicas, rescue_seconds, retention_days, tracing"),
         ("health:\n  batery: 20", "2:3: unknown setting health.batery; did you mean 'battery'?"),
         ("health:\n  battery: full", "2:12: health.battery must be a number of at least 0, such as 20"),
         ("lease_seconds: 0", "1:16: lease_seconds must be a number greater than 0, such as 30"),
@@ -115,7 +115,7 @@ def test_the_example_holds_every_key_with_its_default(tmp_path: Path) -> None:
     assert (limits.limits, limits.patience, limits.reboot) == (
         HealthSettings().limits, HealthSettings().patience, HealthSettings().reboot,
     )  # fmt: skip
-    given = {name: values.pop(name) for name in ("hosts", "groups", "callbacks_allow")}
+    given = {name: values.pop(name) for name in ("hosts", "groups", "callbacks_allow", "tracing")}
     assert all(given.values())
     assert values == {name: getattr(plain, name) for name in values}
     assert set(yaml.safe_load(whole)) == set(FILE.keys)

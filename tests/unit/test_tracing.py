@@ -95,7 +95,7 @@ def test_where_traces_go_is_read_from_the_file_or_the_environment(tmp_path: Path
     read = read_farm_file(file)
     assert (read["tracing"].endpoint, read["log_level"]) == ("http://f:4318", "debug")
     for wrong, named in (
-        ("tracing: {}", "tracing.endpoint"),
+        ("tracing: {url: x}", "tracing.url"),
         ("log_level: loud", "log_level"),
         ("tracing: 1", "tracing"),
     ):

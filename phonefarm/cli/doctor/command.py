@@ -12,11 +12,9 @@ from phonefarm.cli.commands import print_json
 from phonefarm.cli.doctor.checks import CHECKS, examine, exit_code
 from phonefarm.cli.doctor.facts import Farm
 from phonefarm.cli.doctor.findings import Finding
-from phonefarm.cli.doctor.look import look
 from phonefarm.cli.statedir import DEFAULT_DIR, StateDir
 from phonefarm.cli.terminal import Terminal
 from phonefarm.cli.up import Json, StateDirOption
-from phonefarm.farmfile import read_farm_file
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -38,6 +36,9 @@ def doctor(
 
     Nothing is changed. Exit code 0: nothing, or notes alone; 1: warnings; 2: errors. docs/doctor.md lists all findings.
     """
+    from phonefarm.cli.doctor.look import look  # slow to import
+    from phonefarm.farmfile import read_farm_file
+
     hosts = read_farm_file(config).get("hosts", ()) if config is not None else ()
     farm, machines = look(StateDir(state_dir), db=db, hosts=hosts)
     findings = examine(farm, machines)

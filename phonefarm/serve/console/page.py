@@ -6,13 +6,13 @@ in words on a page, not as JSON. Pages are no part of the API, so OpenAPI does n
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
+from phonefarm import logs
 from phonefarm.errors import PhoneFarmError
 from phonefarm.serve import problems
 from phonefarm.serve.auth import Scope
@@ -20,7 +20,7 @@ from phonefarm.serve.console import forms, pages
 from phonefarm.serve.desk import desk_of, key_of
 
 Handler = Callable[[Request], Awaitable[Response]]
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ def _guarded(page: Page) -> Callable[[Request], Awaitable[Response]]:
         except Exception as error:
             if page.fragment:
                 raise
-            log.exception("%s %s failed", page.method, page.path)
+            log.exception("http.failed", method=page.method, route=page.path, next_step=logs.REPORT_IT)
             return pages.error_page(request, error)
 
     return call

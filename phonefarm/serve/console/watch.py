@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from phonefarm import logs
 from phonefarm.actors.ports import FarmPort
 from phonefarm.errors import PhoneFarmError
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 #: Seconds between two pictures, and without news after which readers are told nothing, but that.
 APART_SECONDS, BEAT_SECONDS = 1.0, 10.0
@@ -92,10 +92,10 @@ class Watch:
                 phones = {phone["phone_id"]: phone for phone in await self._farm.list_phones()}
                 picture = Picture(phones=phones)
             except PhoneFarmError as error:
-                log.info("phones are not seen now: %s", error.message)
+                log.info("console.phones_not_seen", error=error)
                 picture = Picture(phones=self.picture.phones, away=True)
             except Exception:
-                log.exception("phones are not seen now")
+                log.exception("console.watch_failed", next_step=logs.REPORT_IT)
                 picture = Picture(phones=self.picture.phones, away=True)
             if (picture.phones, picture.away) != (self.picture.phones, self.picture.away):
                 number += 1
