@@ -35,7 +35,8 @@ class _Statement:
     defaults: Mapping[str, Any]
 
     def values(self, row: Mapping[str, Any]) -> Any:
-        full = {**self.defaults, **row, **{name: json.dumps(row[name]) for name in self.documents}}
+        texts = {name: json.dumps(row[name]) for name in self.documents if row[name] is not None}
+        full = {**self.defaults, **row, **texts}
         return full if self.order is None else tuple(full[name] for name in self.order)
 
 

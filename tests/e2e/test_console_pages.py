@@ -49,7 +49,7 @@ async def test_a_session_from_the_form_to_its_callbacks_and_a_phone_that_is_held
             await seen.go("/console/queue")
             await expect(page.locator(".lane")).to_contain_text("its phone is quarantined")
             await seen.go("/console/health")
-            await expect(page.locator(".needs")).to_contain_text("smells of smoke")
+            await expect(page.locator(".needs", has_text="smells of smoke")).to_be_visible()
             await seen.go(f"/console/processes/{waits}")
             await page.click("#cancel summary")
             await page.fill("#reason", "the phone is taken away")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CAMPAIGN = (
     "--select",
-    "group=sim,android>=9",
+    "group=sim,android>=9,id~VP00000*",
     "--step",
     "reboot",
     "--canary",

@@ -189,7 +189,7 @@ def test_a_long_cut_stops_the_phone_before_its_work_is_given_away(here: Cluster)
     try:
         here.wait_phones(*PHONES["h1"], state="offline", seconds=60)
         assert "not heard of" in here.phones()["VP000101"]["why"]
-        assert "not heard of" in next(h["why"] for h in here.get("/hosts")["items"] if h["host"] == "h1")
+        until(lambda: "not heard of" in (_host(here, "h1")["why"] or ""), "the host is given up too")
         view = completed(here, process_id)
     finally:
         here.wire.mend("h1")
@@ -243,6 +243,11 @@ def test_a_phone_that_is_plugged_into_another_host_is_adopted_there(here: Cluste
     _moved_to_h2(here, "VP000102")
 
 
+def _host(here: Cluster, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(h for h in here.get("/hosts")["items"] if h["host"] == name)
+    return found
+
+
 def _moved_to_h2(here: Cluster, phone: str) -> None:
     process_id = here.submit({"routing": "direct", "phone_id": phone}, videos_per_keyword=10)
     here.wait_actions(process_id, 2)
@@ -260,7 +265,7 @@ def _moved_to_h2(here: Cluster, phone: str) -> None:
 
 @pytest.mark.skipif(
     not os.environ.get("PHONEFARM_TEST_HEAD"),
-    reason="it failed in two runs of five, the cause is not known yet: PHONEFARM_TEST_HEAD=1 runs it",
+    reason="not reliable yet (its own set-up: the session ends before the phone is moved): PHONEFARM_TEST_HEAD=1 runs it",
 )
 def test_a_twin_on_another_host_sets_both_apart(here: Cluster) -> None:
     """Another phone with the same serial number on the host it came from: both are set apart, until one is gone."""
