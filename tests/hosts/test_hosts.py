@@ -265,7 +265,7 @@ def _moved_to_h2(here: Cluster, phone: str) -> None:
 
 @pytest.mark.skipif(
     not os.environ.get("PHONEFARM_TEST_HEAD"),
-    reason="not reliable yet (its own set-up: the session ends before the phone is moved): PHONEFARM_TEST_HEAD=1 runs it",
+    reason="not reliable yet: the session may end before the phone is moved; PHONEFARM_TEST_HEAD=1 runs it",
 )
 def test_a_twin_on_another_host_sets_both_apart(here: Cluster) -> None:
     """Another phone with the same serial number on the host it came from: both are set apart, until one is gone."""
