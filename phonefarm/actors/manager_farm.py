@@ -48,7 +48,8 @@ class FarmDesk(ManagerCore):
         with self._waiters.waiter(ANY) as news:
             if self._db.commits == known and not self._stopping:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await news.wait()
         return self._db.commits
 
     async def list_hosts(self) -> list[dict[str, Any]]:

@@ -51,7 +51,8 @@ class ProcessDesk(ManagerCore):
                 raise
             given = known
         else:
-            given = await self._accept([_asked(s, r) for s, r in zip(batch, resolved, strict=True)])
+            asked = [_asked(s, r) for s, r in zip(batch, resolved, strict=True)]
+            given = await self._answer(asked)
         self._count_others(batch, given)
         return given
 
@@ -68,11 +69,18 @@ class ProcessDesk(ManagerCore):
         known = await self._db.read(lambda c: accept.find_keys(c, [s.key for s in batch]))
         return None if any(s.key not in known for s in batch) else [accept.answer_known(s, known[s.key]) for s in batch]
 
+    async def _answer(self, asked: Sequence[accept.Planned | accept.Refused]) -> list[SubmitOutcome]:
+        """By a transaction if there may be something to write."""
+        refused = [one for one in asked if isinstance(one, accept.Refused)]
+        if len(refused) < len(asked):
+            return await self._accept(asked)
+        return await self._db.read(lambda c: accept.refuse(c, refused))
+
     async def _accept(self, asked: Sequence[accept.Planned | accept.Refused]) -> list[SubmitOutcome]:
         began = tracing.now()
         outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, asked, self._new_id))
         if tracing.on():
-            for submission in (one.submission for one in asked):
+            for submission in (one.submission for one in asked if isinstance(one, accept.Planned)):
                 tracing.record("process.accept", parent=submission.trace, began=began, process=submission.process_id)
         if waiting:
             self._news(FarmChange(waiting=tuple(waiting)))

@@ -9,7 +9,8 @@ Three ideas keep a farm with a hundred thousand waiting items as quick as an emp
 * Within a line, items of one priority that could run as soon as they were made never overtake each other, however they
   age, so they are kept sorted and never sorted again. Only the others (delayed, retried) are sorted in each pass.
 
-Entries of items that left or changed stay where they are until they come to the front.
+Entries of items that left or changed stay where they are until they come to the front, or until there are more of them
+than of the others: then all is lined up anew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from phonefarm.models.queue import WaitingItem
 #: A waiting item rises by one level of priority for each so many seconds it could have run.
 AGING_SECONDS = 300
 TOP_PRIORITY = 9
+
+#: So many entries of items that left are never worth lining up anew for.
+FEW = 1_024
 
 #: Gives what stands behind the first of a line.
 Following = Callable[[], Iterator[tuple["Order", WaitingItem]]]
@@ -92,6 +96,7 @@ class Line(Mapping[str, WaitingItem]):
         self._ready: dict[str, WaitingItem] = {}
         self._later: list[tuple[int, str]] = []
         self._same: dict[Wish, _Same] = {}
+        self.leftovers = 0
         for item in items:
             self.put(item)
 
@@ -106,14 +111,17 @@ class Line(Mapping[str, WaitingItem]):
 
     def put(self, item: WaitingItem) -> None:
         """Add an item, or replace what is known of it."""
-        self._ready.pop(item.item_id, None)
+        self.remove(item.item_id)
         self._items[item.item_id] = item
         heapq.heappush(self._later, (item.ready_at, item.item_id))
 
     def remove(self, item_id: str) -> None:
         """It waits no more, if it did."""
-        self._items.pop(item_id, None)
-        self._ready.pop(item_id, None)
+        if self._items.pop(item_id, None) is not None:
+            self._ready.pop(item_id, None)
+            self.leftovers += 1
+            if self.leftovers > max(FEW, len(self._items)):
+                self._line_up()
 
     def ready(self, now: int) -> Iterable[WaitingItem]:
         """Those that may run at ``now``; if the clock was set back, perhaps some that may not yet."""
@@ -142,15 +150,24 @@ class Line(Mapping[str, WaitingItem]):
                 yield (*first, partial(self._behind, same, now))
 
     def _first(self, same: _Same, now: int) -> tuple[Order, WaitingItem] | None:
+        """As ``_in_order`` says it; quicker where there is but one run."""
         if len(same.at_once) == 1 and not same.others:
-            ((_, _, item), *_) = next(iter(same.at_once.values()))[:1]
-            return (claim_order(item, now), item) if item.ready_at <= now else None
+            (line,) = same.at_once.values()
+            item = line[0][2]
+            if item.ready_at <= now:
+                return claim_order(item, now), item
         return next(self._in_order(same, now), None)
 
     def _behind(self, same: _Same, now: int) -> Iterator[tuple[Order, WaitingItem]]:
         line = self._in_order(same, now)
         next(line)
         return line
+
+    def _line_up(self) -> None:
+        """From nothing but what waits. Each item that left pays for a part of it."""
+        self._ready, self._same, self.leftovers = {}, {}, 0
+        self._later = [(item.ready_at, item.item_id) for item in self._items.values()]
+        heapq.heapify(self._later)
 
     def _admit(self, ready_at: int, item_id: str) -> None:
         if not self._is_stale(ready_at, item_id):

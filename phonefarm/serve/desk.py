@@ -104,9 +104,14 @@ def process_id_of(request: Request) -> str:
 def uuid_of(request: Request, parameter: str, unknown: str) -> str:
     """An id of the path. Raises NotFound with code ``unknown`` for what cannot be one."""
     value: str = request.path_params[parameter]
-    if not _UUID.fullmatch(value):
+    if not is_uuid(value):
         raise NotFound(unknown)
     return value
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it has the form of the ids that the farm makes."""
+    return _UUID.fullmatch(text) is not None
 
 
 def artifact_name_of(request: Request) -> str:

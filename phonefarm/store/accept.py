@@ -142,6 +142,13 @@ def accept(
     return outcomes, rows.waiting
 
 
+def refuse(connection: Connection, batch: Sequence[Refused]) -> list[SubmitOutcome]:
+    """The answers of ``accept`` where there is nothing to insert."""
+    known = find_keys(connection, [one.submission.key for one in batch])
+    answers = ((one, known.get(one.submission.key)) for one in batch)
+    return [one.error if earlier is None else answer_known(one.submission, earlier) for one, earlier in answers]
+
+
 def _accepted(submission: Submission) -> Accepted:
     return Accepted(
         process_id=submission.process_id,

@@ -119,6 +119,12 @@ FYP_INPUTS = {
 }
 
 
+def test_nothing_waits_by_a_call_that_loses_cancellations() -> None:
+    """Python 3.11's ``asyncio.wait_for`` does, when what it waits for ends just then; ``asyncio.timeout`` does not."""
+    users = [path for path in FILES if "asyncio.wait_for(" in path.read_text("utf-8") and "phonefarm" in path.parts]
+    assert not users, users
+
+
 def test_cluster_yaml_is_valid_for_ray_s_launcher() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 

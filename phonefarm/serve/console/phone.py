@@ -1,7 +1,8 @@
 """One phone: its screen at large, how it was, what it did, and what an operator may do to it.
 
 The operations are those of the API, with the same command; a reboot is a maintenance process like any other, so it
-waits for what runs, is written down, and is never done twice. It announces itself to nobody, so it has no callback.
+waits for what runs and is written down. Its request id (``order``) comes with the page, so a button that is pressed
+twice makes one. It announces itself to nobody.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from typing import Any
 from fastapi import Request, Response
 
 from phonefarm.core.operations import Step, decide, hold_of
-from phonefarm.errors import RequestError, ValidationFailed
-from phonefarm.models.clock import new_id
+from phonefarm.errors import Fault, RequestError, ValidationFailed
 from phonefarm.models.outbox import NOBODY
-from phonefarm.models.process import OperateCommand, Operation, OperationScope, Options, Submission, Target
+from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.requests import OperationBody
-from phonefarm.models.states import Capability, Mode, PhoneState, Routing
-from phonefarm.serve.auth import ApiKey, Scope
+from phonefarm.models.states import PhoneState
+from phonefarm.serve.admission import admit_maintenance
+from phonefarm.serve.auth import Scope
 from phonefarm.serve.console import pages, plots, tiles, words
 from phonefarm.serve.console.forms import form_of
 from phonefarm.serve.console.page import Page
-from phonefarm.serve.desk import desk_of, key_of, name_of
+from phonefarm.serve.desk import desk_of, is_uuid, key_of, name_of
 from phonefarm.serve.faults import checked
 
 SYSTEM = "console"
@@ -68,6 +69,7 @@ async def _page(request: Request, status: int = 200, trouble: dict[str, Any] | N
         done=DONE.get(request.query_params.get("done", "")),
         trouble=trouble,
         reason=form_of(request).get("reason", "") if trouble is not None else "",
+        order=desk_of(request).make_id(),
         box=plots,
     )
 
@@ -109,24 +111,31 @@ async def reboot(request: Request) -> Response:
     desk = desk_of(request)
     try:
         await desk.farm.get_phone(_phone_id(request))
-        await desk.intake.submit(_reboot(_phone_id(request), _reason(request), key_of(request), desk.make_id()))
+        await desk.intake.submit(admit_maintenance(_reboot(request), desk.rules, process_id=desk.make_id()))
     except RequestError as error:
         return await _refused(request, error)
     return pages.see_other(f"{_path(request)}?done=reboot")
 
 
-def _reboot(phone_id: str, reason: str, key: ApiKey, process_id: str) -> Submission:
-    return Submission(
-        process_id=process_id,
-        request_id=f"reboot-{new_id()}",
-        capability=Capability.MAINTENANCE,
-        mode=Mode.MANUAL,
-        target=Target(routing=Routing.QUEUE, phone_id=phone_id),
-        inputs={"steps": [{"action": "reboot", "params": {}}], "metadata": {"reason": reason}},
-        options=Options(priority=9),
-        callback={"url": NOBODY, "metadata": {}},
-        requested_by={"system": key.system or SYSTEM, "user": key.name, "metadata": {}},
-    )
+def _reboot(request: Request) -> dict[str, Any]:
+    """As a caller of the API would ask for it."""
+    key = key_of(request)
+    return {
+        "request_id": f"reboot-{_order(request)}",
+        "phone_id": _phone_id(request),
+        "inputs": {"steps": [{"action": "reboot"}], "metadata": {"reason": _reason(request)}},
+        "options": {"priority": 9},
+        "callback": {"url": NOBODY},
+        "requested_by": {"system": key.system or SYSTEM, "user": key.name},
+    }
+
+
+def _order(request: Request) -> str:
+    """Raises ValidationFailed for what no page of ours has given."""
+    order = form_of(request).get("order", "")
+    if not is_uuid(order):
+        raise ValidationFailed([Fault(loc=("order",), code="invalid_format", msg="load the page again")])
+    return order
 
 
 def _reason(request: Request) -> str:

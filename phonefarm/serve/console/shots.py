@@ -76,7 +76,8 @@ class Shots:
 
     async def _capture(self, phone_id: str, kept: _Kept) -> None:
         try:
-            kept.png = await asyncio.wait_for(self._screens.png(phone_id), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                kept.png = await self._screens.png(phone_id)
         except TimeoutError:
             raise _unseen("no_picture_in_time") from None
         except DeviceError as error:

@@ -58,7 +58,8 @@ class Watch:
             seen = 0
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._after(seen), self._beat)
+                    async with asyncio.timeout(self._beat):
+                        await self._after(seen)
                 seen = self.picture.number
                 if seen:
                     yield self.picture

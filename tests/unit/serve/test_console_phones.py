@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from typing import Any
@@ -204,7 +206,7 @@ async def test_a_key_that_only_reads_is_offered_nothing(farm: FakeFarm) -> None:
 
 async def send(client: httpx.AsyncClient, what: str, **form: str) -> httpx.Response:
     token = token_of(await client.get(PAGE))
-    return await client.post(f"{PAGE}/{what}", data={"csrf": token, **form})
+    return await client.post(f"{PAGE}/{what}", data={"csrf": token, "order": str(uuid.uuid4()), **form})
 
 
 async def test_an_operation_is_the_api_s_with_its_reason_and_who_asked(
@@ -248,6 +250,24 @@ async def test_a_reboot_is_a_process_that_announces_itself_to_nobody(
     assert (order.requested_by["system"], order.requested_by["user"]) == (phone_page.SYSTEM, "all")
     assert order.callback["url"] == NOBODY
     assert "A reboot is on its way" in (await browser.get(done.headers["location"])).text
+
+
+async def test_a_button_that_is_pressed_twice_makes_one_reboot(browser: httpx.AsyncClient, farm: FakeFarm) -> None:
+    page = await browser.get(PAGE)
+    (order,) = re.findall(r'name="order" value="([^"]+)"', page.text)
+    form = {"csrf": token_of(page), "reason": "hangs", "order": order}
+    for _ in range(2):
+        assert (await browser.post(f"{PAGE}/reboot", data=form)).headers["location"] == f"{PAGE}?done=reboot"
+    assert len(farm.processes) == 1
+    assert order not in (await browser.get(PAGE)).text, "the next page orders anew"
+
+
+@pytest.mark.parametrize("order", ["", "x" * 300, "../other"])
+async def test_an_order_that_no_page_of_ours_made_is_refused(
+    browser: httpx.AsyncClient, farm: FakeFarm, order: str
+) -> None:
+    refused = await send(browser, "reboot", reason="hangs", order=order)
+    assert (refused.status_code, farm.processes) == (422, {})
 
 
 async def test_a_bound_key_asks_in_the_name_of_its_system(farm: FakeFarm) -> None:
