@@ -133,8 +133,8 @@ def environment(
 
 
 def haproxy_threads(cores: int) -> int:
-    """Never more than there are cores: its threads wait for each other by spinning, so with Ray's four on two busy
-    cores a storm saw them burn one and a half cores for a quarter of an hour. One moves far more than replicas take."""
+    """At most half the cores, as Ray's four burnt one and a half of two cores for a quarter of an hour of a storm. That
+    they wait for each other by spinning is our guess at the cause."""
     return max(1, min(4, cores // 2))
 
 

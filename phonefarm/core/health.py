@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from phonefarm.models.phone import Battery, PhoneFacts
 from phonefarm.settings import Limits, Patience
@@ -20,24 +21,46 @@ GIB = 1024**3
 FULL, STILL_FULL = 100, 95
 
 
+class Excess(Enum):
+    """What of a phone may lie outside its limits."""
+
+    BATTERY = auto()
+    HEAT = auto()
+    STORAGE = auto()
+
+
+def excesses(battery: Battery, storage_free: int | None, limits: Limits) -> Iterator[Excess]:
+    """What lies outside; ``storage_free`` in bytes."""
+    if battery.level is not None and battery.level < least_level(battery, limits):
+        yield Excess.BATTERY
+    if battery.temperature is not None and battery.temperature > limits.temperature:
+        yield Excess.HEAT
+    if storage_free is not None and storage_free < limits.storage_gib * GIB:
+        yield Excess.STORAGE
+
+
+def least_level(battery: Battery, limits: Limits) -> float:
+    """The level, in percent, below which the phone may not work."""
+    return limits.battery_charging if battery.charging else limits.battery
+
+
 def unfit(facts: PhoneFacts, limits: Limits) -> str | None:
     """Why a phone may not be given work now, in words for an operator; None when it may."""
-    return "; ".join([*_battery(facts.battery, limits), *_storage(facts, limits)]) or None
+    found = excesses(facts.battery, facts.storage_free, limits)
+    return "; ".join(_in_words(excess, facts, limits) for excess in found) or None
 
 
-def _battery(battery: Battery, limits: Limits) -> Iterator[str]:
-    needed = limits.battery_charging if battery.charging else limits.battery
-    if battery.level is not None and battery.level < needed:
-        how = "while it charges" if battery.charging else "when it does not charge"
-        yield f"battery at {battery.level} %, needs {needed:g} % {how}"
-    if battery.temperature is not None and battery.temperature > limits.temperature:
-        yield f"battery at {battery.temperature:g} degrees Celsius, at most {limits.temperature:g}: let it cool"
-
-
-def _storage(facts: PhoneFacts, limits: Limits) -> Iterator[str]:
-    if facts.storage_free is not None and facts.storage_free < limits.storage_gib * GIB:
-        free = facts.storage_free / GIB
-        yield f"{free:.2f} GiB of storage free, needs {limits.storage_gib:g} GiB: run free_storage"
+def _in_words(excess: Excess, facts: PhoneFacts, limits: Limits) -> str:
+    battery = facts.battery
+    match excess:
+        case Excess.BATTERY:
+            how = "while it charges" if battery.charging else "when it does not charge"
+            return f"battery at {battery.level} %, needs {least_level(battery, limits):g} % {how}"
+        case Excess.HEAT:
+            return f"battery at {battery.temperature:g} degrees Celsius, at most {limits.temperature:g}: let it cool"
+        case Excess.STORAGE:
+            free = (facts.storage_free or 0) / GIB
+            return f"{free:.2f} GiB of storage free, needs {limits.storage_gib:g} GiB: run free_storage"
 
 
 def full_since(before: int | None, battery: Battery, now: int) -> int | None:

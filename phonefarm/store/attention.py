@@ -1,7 +1,7 @@
 """What the operator's pages read beyond the API's lists: what may need a person, and the actions of a process.
 
-Everything is bounded, by a window of time or by a number of rows, so that a page costs the same on a farm that has
-run for a year.
+What has ended is bounded, by a window of time or by a number of rows, so that a page costs the same on a farm that has
+run for a year. What waits is counted whole, so it costs more the more waits.
 """
 
 from __future__ import annotations

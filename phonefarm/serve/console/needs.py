@@ -19,10 +19,11 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from phonefarm.core.health import GIB
+from phonefarm.core.health import GIB, Excess, excesses
 from phonefarm.core.presence import SILENT
 from phonefarm.errors import DeviceLost, DeviceUnauthorized
 from phonefarm.models.attention import Attention, FailingReceiver
+from phonefarm.models.phone import Battery
 from phonefarm.models.requests_base import parse_time
 from phonefarm.models.states import PhoneState
 from phonefarm.serve import codes
@@ -315,23 +316,26 @@ def _why(phone: Phone) -> str:
     return str(phone["why"] or f"it is {phone['state']}, no reason given")
 
 
+#: How a battery is low, and the next step.
+_CHARGED = ("though it charges", "If this stays, give it a stronger charger or cable")
+_UNCHARGED = ("and it does not charge", "Look at its cable, hub and charger")
+
+
 def _ailing(phone: Phone, health: HealthSettings) -> Iterator[Need]:
-    limits, battery = health.limits_for(phone["groups"]), phone["battery"]
-    level, heat, free = battery["level"], battery["temperature"], phone["storage"]["free"]
-    if heat is not None and heat > limits.temperature:
-        what = f"battery at {heat:g} °C, at most {limits.temperature:g}"
-        yield _need(phone, NeedKind.PHONE_HOT, what, "Take it off its charger and let it cool; look whether it swells")
-    least = limits.battery_charging if battery["charging"] else limits.battery
-    if level is not None and level < least:
-        how, step = (
-            ("though it charges", "If this stays, give it a stronger charger or cable")
-            if battery["charging"]
-            else ("and it does not charge", "Look at its cable, hub and charger")
-        )
-        yield _need(phone, NeedKind.PHONE_BATTERY, f"battery at {level} % {how}", step)
-    if free is not None and free < limits.storage_gib * GIB:
-        what = f"{size(free)} free, needs {limits.storage_gib:g} GiB"
-        yield _need(phone, NeedKind.PHONE_STORAGE, what, "Submit maintenance with the step free_storage")
+    limits, free = health.limits_for(phone["groups"]), phone["storage"]["free"]
+    battery = Battery(**{name: phone["battery"][name] for name in ("level", "temperature", "charging")})
+    for excess in excesses(battery, free, limits):
+        match excess:
+            case Excess.HEAT:
+                what = f"battery at {battery.temperature:g} °C, at most {limits.temperature:g}"
+                step = "Take it off its charger and let it cool; look whether it swells"
+                yield _need(phone, NeedKind.PHONE_HOT, what, step)
+            case Excess.BATTERY:
+                how, step = _CHARGED if battery.charging else _UNCHARGED
+                yield _need(phone, NeedKind.PHONE_BATTERY, f"battery at {battery.level} % {how}", step)
+            case Excess.STORAGE:
+                what = f"{size(free)} free, needs {limits.storage_gib:g} GiB"
+                yield _need(phone, NeedKind.PHONE_STORAGE, what, "Submit maintenance with the step free_storage")
 
 
 def _unfit(phone: Phone, ailing: Sequence[Need]) -> Iterator[Need]:
