@@ -4,7 +4,7 @@
 #   make bench         what the farm costs, against peers and limits  (ARGS="--only g,k --rounds 3 --quick")
 #   make chaos         ten minutes of storm on each database, then a judge    (ARGS="--seed 7 --minutes 3 --db sqlite")
 #   make faults        docs/faults.md again from a run of the tests that carry a fault's mark
-#   make crash-points  the farm killed at every commit and callback, not only at a sample of them
+#   make crash-points  the farm killed at every commit, callback and statement of an upgrade, not only at a sample of them
 #   make check         formatting, lint, types, import rules
 #   make openapi       docs/openapi.json, docs/capabilities.md, farm.yaml's schema, docs/doctor.md and docs/metrics.md again
 #   make lock          resolve requirements.lock again from pyproject.toml
@@ -48,7 +48,7 @@ faults: setup
 	$(BIN)/python -m pytest -m fault --fault-report faults.json $(ARGS); $(BIN)/python -m scripts.faults faults.json
 
 crash-points: setup
-	PHONEFARM_ALL_CRASH_POINTS=1 $(BIN)/python -m pytest -s tests/integration/test_crash_points.py $(ARGS)
+	PHONEFARM_ALL_CRASH_POINTS=1 $(BIN)/python -m pytest -s tests/integration/test_crash_points.py tests/integration/test_migration_kills.py $(ARGS)
 
 format: setup
 	$(BIN)/ruff format phonefarm tests scripts
