@@ -1,20 +1,22 @@
 """CallbackSender: takes due callbacks from the manager, delivers them, tells the manager what came of it.
 
-The outbox in the database is the truth; this actor keeps nothing that matters. One loop, one turn at a time:
+The outbox in the database is the truth; this actor keeps nothing that matters. What is known to be due stands in a line
+(``callbacks.line``), from which deliveries start whenever there is room: 16 at once, 4 to one endpoint (host:port), one
+of a process. Beside them one loop, one turn at a time:
 
 1. report every delivery that has ended and is not yet reported, in one call;
-2. ask for what is due: callbacks that are first in line of their process and whose time has come;
-3. start as many as there is room for: 16 at once, 4 to one endpoint (host:port), 1 of a process;
-4. wait until something ends, a kick comes, the next one becomes due, or the rescue timer fires.
+2. if the line is short and there may be more, ask for what is due: callbacks that are first of their process and whose
+   time has come;
+3. wait until something ends, a kick comes, the next one becomes due, or the rescue timer fires.
 
 A process stays closed from the start of a delivery until its report has reached the manager, so its events never
 overtake each other. If the manager is away the loop backs off, keeps what it could not report and reports it
 again; the manager takes a repeated report as nothing new. If this actor dies, whatever was not reported is due
 again: at least once, with the same ``webhook-id``.
 
-What does not fit is left in the outbox and asked for again. If the answer was full and yet held nothing that can
-start now (one slow receiver with a long line), the next question looks further down the line, so that the
-other endpoints are not held up.
+Pages of the outbox are read one behind the other, larger ones while they are full. A receiver that answers slowly has
+a long line, of which only the beginning is kept; a line that does not get shorter makes the next question wait a
+moment, and go on behind the last page, so that the other endpoints are found whatever lies before them.
 """
 
 from __future__ import annotations
@@ -27,17 +29,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from phonefarm import logs
-from phonefarm.callbacks.guard import parse_endpoint
+from phonefarm.callbacks.line import DueLine
 from phonefarm.callbacks.schedule import retry_in
-from phonefarm.errors import Fault, PhoneFarmError, Unavailable
-from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+from phonefarm.errors import PhoneFarmError, Unavailable
+from phonefarm.models.outbox import CallbackState, Delivery, DueCallback, DuePage, Place
 
 AT_ONCE = 16
 AT_ONCE_PER_ENDPOINT = 4
 RESCUE_SECONDS = 30.0
 #: How many callbacks one question asks for at first, and at most.
-ASK, ASK_MOST = 2 * AT_ONCE, 2_048
-#: Seconds to wait for something to end before looking further down a full line.
+ASK, ASK_MOST = 2 * AT_ONCE, 512
+#: How many are kept of one endpoint, and below how many a line is short.
+KEPT, SHORT = 256, AT_ONCE
+#: Seconds to wait for a line to get shorter before looking further.
 _LOOK_FURTHER = 0.25
 _SHORTEST_WAIT = 0.05
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.2, 5.0
@@ -48,7 +52,7 @@ _log = logs.logger(__name__)
 class OutboxPort(Protocol):
     """The part of the manager the sender needs (``ManagerPort`` fulfils it)."""
 
-    async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]: ...
+    async def due_callbacks(self, limit: int, after: Place | None = None) -> DuePage: ...
     async def callbacks_done(self, deliveries: Sequence[Delivery]) -> None: ...
 
 
@@ -84,6 +88,11 @@ class CallbackSender:
         self._running: dict[asyncio.Task[None], str] = {}
         self._closed: set[str] = set()
         self._unreported: dict[str, Delivery] = {}
+        self._line = DueLine(KEPT)
+        self._news = True
+        self._after: Place | None = None
+        self._passed = False
+        self._next_in: float | None = None
         self._ask = ASK
         self._failures = 0
 
@@ -94,6 +103,7 @@ class CallbackSender:
 
     async def kick(self) -> None:
         """Something is due. Returns at once; many kicks during one turn make one more turn."""
+        self._news = True
         self._wake.set()
 
     async def stop(self) -> None:
@@ -110,31 +120,25 @@ class CallbackSender:
     # -- the loop ------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        rang = False
         while True:
             self._wake.clear()
             try:
-                pause = await self._turn()
+                pause = await self._turn(rang)
                 self._failures = 0
             except Exception as error:
                 await self._sleep(self._backoff(error))
                 continue
-            await self._wait(pause)
+            rang = pause > 0 and await self._wait(pause)
 
-    async def _turn(self) -> float:
-        """Steps 1 to 3; returns the seconds to wait in step 4."""
+    async def _turn(self, rang: bool) -> float:
+        """Steps 1 and 2; returns the seconds to wait in step 3. ``rang``: the time of the last wait was up."""
         await self._report()
-        due, next_in = await self._manager.due_callbacks(self._ask)
-        depth = self._start(due)
-        full, room = len(due) >= self._ask, len(self._running) < AT_ONCE
-        if len(due) < ASK or 0 < depth <= ASK:
-            self._ask = ASK
-        elif depth == 0 and full and room:
-            full, self._ask = self._ask < ASK_MOST, min(2 * self._ask, ASK_MOST)
-        if full and room:
-            return _LOOK_FURTHER
-        if next_in is None or not room:
-            return self._rescue_seconds
-        return min(max(next_in, _SHORTEST_WAIT), self._rescue_seconds)
+        self._news = self._news or rang
+        if self._has_room() and (rang or (self._news and len(self._line) < SHORT)):
+            await self._look()
+        self._fill()
+        return self._pause()
 
     async def _report(self) -> None:
         ended = list(self._unreported.values())
@@ -144,22 +148,49 @@ class CallbackSender:
         for delivery in ended:
             del self._unreported[delivery.event_id]
             self._closed.discard(delivery.process_id)
+        self._news = True  # the next ones of their processes
 
-    def _start(self, due: Sequence[DueCallback]) -> int:
-        """Starts what there is room for; returns how far down the line the last one stood, 0 if none started."""
-        busy, depth = Counter(self._running.values()), 0
-        line = sorted(due, key=lambda one: one.sequence) if _repeats(due) else due
-        for place, callback in enumerate(line, start=1):
-            if len(self._running) >= AT_ONCE:
-                break
-            endpoint = _endpoint(callback.url)
-            if callback.process_id in self._closed or busy[endpoint] >= AT_ONCE_PER_ENDPOINT:
-                continue
+    async def _look(self) -> None:
+        """Read one page of the outbox, behind the last one unless that was the end."""
+        after, self._news = self._after, False
+        try:
+            page = await self._manager.due_callbacks(self._ask, after)
+        except BaseException:
+            self._news = True
+            raise
+        fresh = [one for one in page.callbacks if one.process_id not in self._closed]
+        taken = [self._line.add(one) for one in fresh]
+        self._passed = (self._passed and after is not None) or not all(taken)
+        self._after, self._next_in = page.after, page.next_in
+        if page.after is not None:
+            self._news, self._ask = True, min(2 * self._ask, ASK_MOST)
+        else:
+            self._news, self._ask = self._news or self._passed, ASK
+
+    def _has_room(self) -> bool:
+        return len(self._running) < AT_ONCE
+
+    def _fill(self) -> None:
+        """Start what there is room for."""
+        busy = Counter(self._running.values())
+        while self._has_room():
+            found = self._line.take(lambda endpoint: busy[endpoint] < AT_ONCE_PER_ENDPOINT)
+            if found is None:
+                return
+            endpoint, callback = found
             busy[endpoint] += 1
             self._closed.add(callback.process_id)
             self._running[asyncio.create_task(self._deliver(callback))] = endpoint
-            depth = place
-        return depth
+
+    def _pause(self) -> float:
+        """Until the loop looks by itself, 0 for at once."""
+        if not self._has_room():
+            return self._rescue_seconds
+        if self._news:
+            return 0.0 if len(self._line) < SHORT else _LOOK_FURTHER
+        if self._next_in is None:
+            return self._rescue_seconds
+        return min(max(self._next_in, _SHORTEST_WAIT), self._rescue_seconds)
 
     async def _deliver(self, callback: DueCallback) -> None:
         try:
@@ -176,6 +207,7 @@ class CallbackSender:
             if task is not None:
                 self._running.pop(task, None)
         self._unreported[delivery.event_id] = delivery
+        self._fill()
         self._wake.set()
 
     def _broken(self, callback: DueCallback) -> Delivery:
@@ -189,9 +221,10 @@ class CallbackSender:
             retry_in=pause,
         )
 
-    async def _wait(self, seconds: float) -> None:
-        """Until a wake or for ``seconds``, whichever is first."""
+    async def _wait(self, seconds: float) -> bool:
+        """Until a wake or for ``seconds``, whichever is first. Whether the time was up."""
         await _first(self._wake.wait(), self._sleep(seconds))
+        return not self._wake.is_set()
 
     def _backoff(self, error: Exception) -> float:
         if isinstance(error, Unavailable):
@@ -211,12 +244,3 @@ async def _first(*choices: Awaitable[Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _repeats(due: Sequence[DueCallback]) -> bool:
-    return len({callback.process_id for callback in due}) < len(due)
-
-
-def _endpoint(url: str) -> str:
-    found = parse_endpoint(url)
-    return url if isinstance(found, Fault) else f"{found.host}:{found.port}"

@@ -15,7 +15,7 @@ from phonefarm.core.metrics import EPOCH, ITEMS, QUEUE_ITEMS
 from phonefarm.core.tally import Sample, value_of
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.attention import Attention
-from phonefarm.models.outbox import Delivery, DueCallback
+from phonefarm.models.outbox import Delivery, DuePage, Place
 from phonefarm.models.process import KeyCommand, KeyRow, Readiness
 from phonefarm.store import attention, counting, keys, lists, metrics, outbox
 
@@ -51,8 +51,10 @@ class OfficeDesk(ManagerCore):
         self._kick()
         return view
 
-    async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]:
-        return await self._db.write(lambda tx: outbox.due(tx, limit))
+    async def due_callbacks(self, limit: int, after: Place | None = None) -> DuePage:
+        """Raises StaleWriter where another manager has taken over."""
+        epoch = self._db.epoch
+        return await self._db.read(lambda c: outbox.due(c, limit, after=after, epoch=epoch, clock=self._clock))
 
     async def callbacks_done(self, deliveries: Sequence[Delivery]) -> None:
         await self._db.write(lambda tx: outbox.done(tx, deliveries, self._new_id))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from phonefarm.core.tally import Sample
 from phonefarm.models.action import Verdict
 from phonefarm.models.attention import Attention
-from phonefarm.models.outbox import Delivery, DueCallback
+from phonefarm.models.outbox import Delivery, DuePage, Place
 from phonefarm.models.phone import AccountRow, Claim, HostReport, PhoneReport, PhoneRow, RungReport
 from phonefarm.models.process import (
     AccountCommand,
@@ -153,7 +153,7 @@ class ManagerPort(FarmPort, Protocol):
         """Counted once a call: whoever gets no answer must not repeat it."""
 
     async def phone_started(self, phone_id: str, incarnation: str, running: Sequence[tuple[str, int]]) -> None: ...
-    async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]: ...
+    async def due_callbacks(self, limit: int, after: Place | None = None) -> DuePage: ...
     async def callbacks_done(self, deliveries: Sequence[Delivery]) -> None: ...
 
 

@@ -28,6 +28,20 @@ class DueCallback:
     attempts: int = 0
 
 
+#: Where a page of due callbacks ended: when its last one was due (ms), and its id.
+Place = tuple[int, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuePage:
+    """Some of the callbacks that are due, oldest first. ``after``: where to go on, None if these are the last;
+    ``next_in``: seconds until one more becomes due, None if nothing is pending or these are not the last."""
+
+    callbacks: tuple[DueCallback, ...] = ()
+    after: Place | None = None
+    next_in: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
     """What came of one attempt.

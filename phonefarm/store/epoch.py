@@ -28,6 +28,7 @@ from phonefarm.store.trouble import storage_errors
 TAKE_OVER_SECONDS = 5.0
 
 _ROW = tables.meta.c.name == "epoch"
+_SELECT = "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM meta WHERE name = 'epoch'"
 
 
 def take(engine: Engine) -> int:
@@ -59,9 +60,15 @@ def read(connection: Connection) -> tuple[int, int]:
     if connection.dialect.name == "sqlite":
         epoch = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'epoch'").scalar_one()
         return int(epoch), time.time_ns() // 1_000_000
-    row = connection.exec_driver_sql(
-        "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM meta WHERE name = 'epoch' FOR SHARE"
-    ).one()
+    row = connection.exec_driver_sql(f"{_SELECT} FOR SHARE").one()
+    return int(row[0]), int(row[1])
+
+
+def looked_at(connection: Connection) -> tuple[int, int]:
+    """As ``read``, for one who only reads."""
+    if connection.dialect.name == "sqlite":
+        return read(connection)
+    row = connection.exec_driver_sql(_SELECT).one()
     return int(row[0]), int(row[1])
 
 

@@ -10,57 +10,84 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from phonefarm.core import metrics
-from phonefarm.errors import NotFound
-from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+from phonefarm.errors import NotFound, StaleWriter
+from phonefarm.models.clock import Clock
+from phonefarm.models.outbox import CallbackState, Delivery, DueCallback, DuePage, Place
 from phonefarm.store import counting
-from phonefarm.store.ledger import Ledger
+from phonefarm.store.epoch import looked_at
 from phonefarm.store.lists import callback_view
+from phonefarm.store.notes import Note, note
 from phonefarm.store.tables import outbox, processes
 from phonefarm.store.writer import Row, Tx
 
 _PENDING = CallbackState.PENDING.value
 
 
-def due(tx: Tx, limit: int) -> tuple[list[DueCallback], float | None]:
-    """Callbacks to send now, oldest first; seconds until the next becomes due (None: nothing is pending)."""
-    earlier = outbox.alias()
-    blocked = (
-        sa.select(earlier.c.id)
-        .where(
-            earlier.c.process_id == outbox.c.process_id,
-            earlier.c.sequence < outbox.c.sequence,
-            earlier.c.state == _PENDING,
-        )
-        .exists()
+def due(
+    connection: Connection, limit: int, *, epoch: int, after: Place | None = None, clock: Clock | None = None
+) -> DuePage:
+    """Callbacks to send now, oldest first, behind ``after``. Only reads. Raises StaleWriter if the manager of that
+    ``epoch`` has been replaced: another one gives them out now. ``clock`` overrides the database's."""
+    current, now = looked_at(connection)
+    if current != epoch:
+        raise StaleWriter(f"epoch {epoch} was replaced by {current}")
+    now = now if clock is None else clock()
+    due_at, event_id = after or (-1, "")
+    found = connection.execute(_DUE, {"now": now, "from_at": due_at, "from_id": event_id, "most": limit}).all()
+    callbacks = tuple(_callback(row) for row in found)
+    if len(found) >= limit > 0:
+        return DuePage(callbacks=callbacks, after=(found[-1].due_at, found[-1].id))
+    later = connection.execute(_NEXT, {"now": now}).scalar_one_or_none()
+    return DuePage(callbacks=callbacks, next_in=None if later is None else (later - now) / 1000)
+
+
+def _first_of_its_process() -> sa.ColumnElement[bool]:
+    """As a value of each row, which is looked up by the key's index; as a join PostgreSQL reads all that is pending."""
+    other = outbox.alias()
+    mine = (other.c.process_id == outbox.c.process_id, other.c.state == _PENDING)
+    return outbox.c.sequence == sa.select(sa.func.min(other.c.sequence)).where(*mine).scalar_subquery()
+
+
+_HERE, _NOW = (outbox.c.state == _PENDING, _first_of_its_process()), sa.bindparam("now", type_=sa.BigInteger)
+_FROM_AT, _FROM_ID = sa.bindparam("from_at", type_=sa.BigInteger), sa.bindparam("from_id", type_=sa.String)
+_DUE = (
+    sa.select(
+        outbox.c.id,
+        outbox.c.process_id,
+        outbox.c.sequence,
+        outbox.c.url,
+        outbox.c.body,
+        outbox.c.attempts,
+        outbox.c.due_at,
     )
-    heads = sa.select(outbox).where(outbox.c.state == _PENDING, ~blocked)
-    rows = tx.maps(heads.where(outbox.c.due_at <= tx.now).order_by(outbox.c.due_at, outbox.c.id).limit(limit))
-    found = [
-        DueCallback(
-            event_id=row["id"],
-            process_id=row["process_id"],
-            sequence=row["sequence"],
-            url=row["url"],
-            body=row["body"].encode(),
-            attempts=row["attempts"],
-        )
-        for row in rows
-    ]
-    # in the index's order and only the first, so that the cost does not grow with what is pending
-    next_due = sa.select(outbox.c.due_at).where(outbox.c.state == _PENDING, outbox.c.due_at > tx.now, ~blocked)
-    later = tx.rows(next_due.order_by(outbox.c.due_at).limit(1)).scalar_one_or_none()
-    return found, None if later is None else (later - tx.now) / 1000
+    .where(*_HERE, outbox.c.due_at <= _NOW, outbox.c.due_at >= _FROM_AT)
+    .where(sa.or_(outbox.c.due_at > _FROM_AT, outbox.c.id > _FROM_ID))
+    .order_by(outbox.c.due_at, outbox.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+#: In the index's order and only the first, so that the cost does not grow with what is pending.
+_NEXT = sa.select(outbox.c.due_at).where(*_HERE, outbox.c.due_at > _NOW).order_by(outbox.c.due_at).limit(1)
+
+
+def _callback(row: Any) -> DueCallback:
+    return DueCallback(
+        event_id=row.id,
+        process_id=row.process_id,
+        sequence=row.sequence,
+        url=row.url,
+        body=row.body.encode(),
+        attempts=row.attempts,
+    )
 
 
 def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> None:
     """Write what came of deliveries. One already settled is left as it is, and an attempt counts once, however often
     it is reported."""
-    ledger = Ledger(tx, new_id)
-    for delivery in deliveries:
-        _settle(tx, delivery, ledger)
-    ledger.flush()
+    history = [entry for delivery in deliveries if (entry := _settle(tx, delivery)) is not None]
+    note(tx, history, new_id)
 
 
 def redeliver(tx: Tx, event_id: str, new_id: Callable[[], str], *, system: str | None) -> dict[str, Any]:
@@ -68,9 +95,8 @@ def redeliver(tx: Tx, event_id: str, new_id: Callable[[], str], *, system: str |
     row = _found(tx, event_id, system)
     counting.moves(tx.tally, metrics.CALLBACKS, row["state"], _PENDING)
     if row["state"] != _PENDING:
-        ledger = Ledger(tx, new_id)
-        ledger.event(row["process_id"], "callback.redelivered", data={"event_id": event_id, "was": row["state"]})
-        ledger.flush()
+        data = {"event_id": event_id, "was": row["state"]}
+        note(tx, [Note(process_id=row["process_id"], kind="callback.redelivered", data=data)], new_id)
     fresh = {"state": _PENDING, "attempts": 0, "due_at": tx.now, "delivered_at": None, "error": None}
     tx.rows(sa.update(outbox).where(outbox.c.id == event_id).values(**fresh, http_status=None))
     return callback_view(_found(tx, event_id, system))
@@ -84,8 +110,11 @@ def _found(tx: Tx, event_id: str, system: str | None) -> Row:
     return row
 
 
-def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:
+def _settle(tx: Tx, delivery: Delivery) -> Note | None:
+    """What is to stand in the history of it, if anything."""
     values = {
+        "event_id": delivery.event_id,
+        "before": delivery.attempts,
         "state": delivery.state.value,
         "attempts": delivery.attempts + 1,
         "http_status": delivery.http_status,
@@ -93,22 +122,32 @@ def _settle(tx: Tx, delivery: Delivery, ledger: Ledger) -> None:
         "delivered_at": tx.now if delivery.state is CallbackState.DELIVERED else None,
         "due_at": tx.now + round((delivery.retry_in or 0.0) * 1000),
     }
-    here = (outbox.c.id == delivery.event_id, outbox.c.state == _PENDING, outbox.c.attempts == delivery.attempts)
-    settled = sa.update(outbox).where(*here).values(**values).returning(outbox.c.created_at)
-    created_at = tx.rows(settled).scalar_one_or_none()
+    created_at = tx.rows(_SETTLE, values).scalar_one_or_none()
     if created_at is None:
-        return
+        return None
     _counted(tx, delivery.state, created_at)
     if delivery.gone:
         later = (outbox.c.process_id == delivery.process_id, outbox.c.state == _PENDING)
         dead = sa.update(outbox).where(*later).values(state=CallbackState.DEAD.value, error="receiver_gone")
         counting.moves(tx.tally, metrics.CALLBACKS, _PENDING, CallbackState.DEAD.value, tx.rows(dead).rowcount)
-    if delivery.state is not CallbackState.PENDING:
-        data = {"event_id": delivery.event_id, "http_status": delivery.http_status, "error": delivery.error}
-        kind = "callback.delivered" if delivery.state is CallbackState.DELIVERED else "callback.died"
-        ledger.event(delivery.process_id, kind, data=data)
+    if delivery.state is CallbackState.PENDING:
+        return None
+    data = {"event_id": delivery.event_id, "http_status": delivery.http_status, "error": delivery.error}
+    kind = "callback.delivered" if delivery.state is CallbackState.DELIVERED else "callback.died"
+    return Note(process_id=delivery.process_id, kind=kind, data=data)
 
 
+_SETTLED = ("state", "attempts", "http_status", "error", "delivered_at", "due_at")
+_SETTLE = (
+    sa.update(outbox)
+    .where(
+        outbox.c.id == sa.bindparam("event_id"),
+        outbox.c.state == _PENDING,
+        outbox.c.attempts == sa.bindparam("before"),
+    )
+    .values({name: sa.bindparam(name) for name in _SETTLED})
+    .returning(outbox.c.created_at)
+)
 _OUTCOMES = {CallbackState.PENDING: "retrying", CallbackState.DELIVERED: "delivered", CallbackState.DEAD: "dead"}
 
 

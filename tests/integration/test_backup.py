@@ -97,7 +97,7 @@ class Story:
                 farm, submission(request_id=order.request_id, inputs=order.inputs, capability=order.capability)
             )
             assert (again.duplicate, again.process_id) == (True, order.process_id)
-        due, _ = await farm.manager.due_callbacks(100)
+        due = (await farm.manager.due_callbacks(100)).callbacks
         assert {callback.process_id for callback in due} >= {self.done.process_id, self.once.process_id}
 
 

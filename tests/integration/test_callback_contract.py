@@ -18,7 +18,7 @@ from phonefarm.actors.callback_sender import CallbackSender
 from phonefarm.actors.ports import FarmChange
 from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
 from phonefarm.callbacks.delivery import CallbackHttp
-from phonefarm.models.outbox import Delivery, DueCallback
+from phonefarm.models.outbox import Delivery, DueCallback, DuePage, Place
 from phonefarm.models.process import CancelCommand, Resolution, ResolvedItem, Target
 from tests.farmtools import submission
 from tests.unit.callbacks.test_delivery import Behaviour, Receiver, answers, receiving
@@ -119,8 +119,8 @@ class Counted:
         self.written = 0
         self.news = asyncio.Condition()
 
-    async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]:
-        found = await self._manager.due_callbacks(limit)
+    async def due_callbacks(self, limit: int, after: Place | None = None) -> DuePage:
+        found = await self._manager.due_callbacks(limit, after)
         async with self.news:
             self.asked += 1
             self.news.notify_all()

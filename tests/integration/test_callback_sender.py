@@ -21,7 +21,7 @@ from phonefarm.actors.callback_sender import ASK, AT_ONCE, AT_ONCE_PER_ENDPOINT,
 from phonefarm.actors.ports import ManagerPort, SenderPort
 from phonefarm.callbacks.delivery import Answer, CallbackHttp, judge_answer
 from phonefarm.errors import ActorUnavailable, StorageUnavailable
-from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
+from phonefarm.models.outbox import CallbackState, Delivery, DueCallback, DuePage, Place
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -84,18 +84,24 @@ class Outbox:
                 DueCallback(event_id=event, process_id=process, sequence=sequence, url=url, body=b"{}")
             )
 
-    async def due_callbacks(self, limit: int) -> tuple[list[DueCallback], float | None]:
+    async def due_callbacks(self, limit: int, after: Place | None = None) -> DuePage:
         await asyncio.sleep(0)
         self.asked.append(limit)
         if self.away:
             raise self.away.pop(0)
-        heads: dict[str, Row] = {}
-        for row in self.rows.values():
+        heads: dict[str, tuple[int, Row]] = {}
+        for place, row in enumerate(self.rows.values()):
             if row.state is CallbackState.PENDING:
-                heads.setdefault(row.callback.process_id, row)
-        due = [row.callback for row in heads.values() if row.due_at <= self.time.now]
-        later = [row.due_at - self.time.now for row in heads.values() if row.due_at > self.time.now]
-        return due[:limit], min(later, default=None)
+                heads.setdefault(row.callback.process_id, (place, row))
+        first = after[0] + 1 if after is not None else 0
+        due = [(place, row.callback) for place, row in heads.values() if row.due_at <= self.time.now and place >= first]
+        page, more = due[:limit], len(due) >= limit
+        later = [row.due_at - self.time.now for _, row in heads.values() if row.due_at > self.time.now]
+        return DuePage(
+            callbacks=tuple(callback for _, callback in page),
+            after=(page[-1][0], page[-1][1].event_id) if more else None,
+            next_in=None if more else min(later, default=None),
+        )
 
     async def callbacks_done(self, deliveries: Sequence[Delivery]) -> None:
         await asyncio.sleep(0)

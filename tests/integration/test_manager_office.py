@@ -73,13 +73,13 @@ async def test_a_dead_callback_is_delivered_again_from_the_start(db_url: str, tm
     async with local_farm(db_url, tmp_path) as farm:
         order = submission()
         await farm.manager.submit_many([order])
-        ((due,), _) = await farm.manager.due_callbacks(10)
+        (due,) = (await farm.manager.due_callbacks(10)).callbacks
         dead = Delivery(event_id=due.event_id, process_id=due.process_id, state=CallbackState.DEAD, error="http_500")
         await farm.manager.callbacks_done([dead])
-        assert (await farm.manager.due_callbacks(10))[0] == []
+        assert (await farm.manager.due_callbacks(10)).callbacks == ()
         view = await farm.manager.redeliver(due.event_id)
         assert (view["state"], view["attempts"], view["error"]) == ("pending", 0, None)
-        assert [c.event_id for c in (await farm.manager.due_callbacks(10))[0]] == [due.event_id]
+        assert [c.event_id for c in (await farm.manager.due_callbacks(10)).callbacks] == [due.event_id]
         kinds = [e["kind"] for e in (await farm.manager.process_events(order.process_id))["items"]]
         assert kinds == ["process.accepted", "callback.died", "callback.redelivered"]
         with pytest.raises(NotFound) as refused:

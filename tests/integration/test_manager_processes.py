@@ -295,10 +295,10 @@ async def deliver_all(farm: LocalFarm) -> None:
     """Every pending callback as delivered."""
     from phonefarm.models.outbox import CallbackState, Delivery
 
-    while (due := await farm.manager.due_callbacks(10))[0]:
+    while due := (await farm.manager.due_callbacks(10)).callbacks:
         await farm.manager.callbacks_done(
             [
                 Delivery(event_id=c.event_id, process_id=c.process_id, state=CallbackState.DELIVERED, http_status=204)
-                for c in due[0]
+                for c in due
             ]
         )

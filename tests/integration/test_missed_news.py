@@ -120,7 +120,7 @@ async def test_an_attempt_to_deliver_that_is_reported_twice_counts_once(db_url: 
     async with local_farm(db_url, tmp_path) as farm:
         await farm.manager.submit_many([submission()])
         for number in range(3):
-            ((due,), _) = await farm.manager.due_callbacks(10)
+            (due,) = (await farm.manager.due_callbacks(10)).callbacks
             assert due.attempts == number
             failed = Delivery(
                 event_id=due.event_id, process_id=due.process_id, state=CallbackState.PENDING,

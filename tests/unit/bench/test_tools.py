@@ -13,10 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from phonefarm.models.states import ItemState
-from phonefarm.store import outbox, tables, views
+from phonefarm.store import epoch, outbox, tables, views
 from phonefarm.store.engine import open_engines
 from phonefarm.store.migrate import upgrade
-from phonefarm.store.writer import Tx
 from tests.bench import procfs, rows
 from tests.bench.__main__ import main
 from tests.bench.figures.enqueue import part_of
@@ -120,8 +119,9 @@ def test_callbacks_that_are_due_stand_in_line_for_their_process(db_url: str) -> 
     upgrade(engines)
     with engines.writer.begin() as connection:
         rows.callbacks(connection, 5, 3, "http://127.0.0.1:1/x")
+    number = epoch.take(engines.writer)
     with engines.reader.connect() as connection:
-        found, _ = outbox.due(Tx(connection=connection, now=rows.NOW + 1_000), 100)
+        found = outbox.due(connection, 100, epoch=number, clock=lambda: rows.NOW + 1_000).callbacks
         assert sorted((one.process_id, one.sequence) for one in found) == [(rows.process_id(n), 2) for n in range(5)]
         pending = sa.select(sa.func.count()).where(tables.outbox.c.state == "pending")
         assert connection.execute(pending).scalar_one() == 15

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.core.planning import plan
 from phonefarm.models.clock import new_id
+from phonefarm.models.outbox import DuePage, Place
 from phonefarm.models.phone import PhoneReport, PhoneRow
 from phonefarm.models.process import (
     AccountCommand,
@@ -23,7 +24,7 @@ from phonefarm.models.process import (
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job, Report, ReportReply
 from phonefarm.models.states import PhoneState
-from phonefarm.store import accept, claim, operations, progress, rescue, roster, tables, views
+from phonefarm.store import accept, claim, operations, outbox, progress, rescue, roster, tables, views
 from phonefarm.store.engine import open_engines
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import Tx, Writer, maps
@@ -54,6 +55,13 @@ class Desk:
     def read(self, query: Callable[[sa.Connection], Any]) -> Any:
         with self.engines.reader.connect() as connection:
             return query(connection)
+
+    # -- callbacks --
+
+    def due(self, limit: int, after: Place | None = None) -> DuePage:
+        page = self.read(lambda c: outbox.due(c, limit, after=after, epoch=self.writer.epoch, clock=lambda: self.now))
+        assert isinstance(page, DuePage)
+        return page
 
     # -- phones --
 

@@ -83,7 +83,7 @@ def test_receivers_that_fail_are_named_once_each(db_url: str) -> None:
 
 def refuse(here: Desk, times: int, state: CallbackState = CallbackState.PENDING) -> Attention:
     for _ in range(times):
-        due, _ = here.run(lambda tx: outbox.due(tx, 50))
+        due = here.due(50).callbacks
         assert due
         answers = [
             Delivery(

@@ -57,8 +57,7 @@ _TABLES = (tables.processes, tables.items, tables.outbox)
 
 
 def due(here: Desk) -> list[DueCallback]:
-    found: list[DueCallback] = here.run(lambda tx: outbox.due(tx, 10))[0]
-    return found
+    return list(here.due(10).callbacks)
 
 
 def settle(here: Desk, callback: DueCallback, state: CallbackState, **more: Any) -> None:
