@@ -18,6 +18,7 @@ from phonefarm.core.metrics import REQUESTS
 from phonefarm.core.planning import plan
 from phonefarm.errors import NotFound, RequestError, Unavailable
 from phonefarm.models.clock import rfc3339
+from phonefarm.models.outbox import nobody_listens
 from phonefarm.models.process import (
     ArtifactFile,
     CancelAnswer,
@@ -84,7 +85,8 @@ class ProcessDesk(ManagerCore):
                 tracing.record("process.accept", parent=submission.trace, began=began, process=submission.process_id)
         if waiting:
             self._news(FarmChange(waiting=tuple(waiting)))
-            self._kick()
+            if any(not nobody_listens(one.submission.callback["url"]) for one in asked):
+                self._kick()
         return outcomes
 
     async def replay(self, command: ReplayCommand, *, system: str | None = None) -> SubmitOutcome:

@@ -129,7 +129,13 @@ def load_profile(name: str, own: Path | None = None) -> Profile:
         text = files[name].read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"profile {name}: {error}") from error
-    return parse_profile(text, source=f"profile {name}")
+    return _parsed(text, f"profile {name}")
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str, source: str) -> Profile:
+    """By its text, so that a file that is edited counts from the next attempt on."""
+    return parse_profile(text, source=source)
 
 
 def _files(own: Path | None) -> dict[str, Traversable]:
