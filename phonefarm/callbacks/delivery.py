@@ -4,12 +4,11 @@ The name in the URL is resolved and checked (``guard``), and the connection goes
 that is handed to the HTTP client carries the address, while the Host header, the TLS server name and the
 certificate check keep the name. So a name that changes its answer between check and connect gains nothing.
 
-Every attempt has a connection of its own. Kept-alive connections would be pooled by address, and two names behind
-one address would then share a connection whose certificate was checked for only one of them.
+A connection may be one that an earlier attempt to the same endpoint, under the same name at the same address, has left
+open (``lanes``); the name is resolved and checked for each attempt nevertheless.
 
-No redirect is followed, no cookie kept, no proxy or .netrc of the environment used. The status line decides; of
-the body at most 64 KiB are read, undecoded, out of politeness, and never kept. An answer whose status came in time
-counts even if its body did not.
+The status line decides; of the body at most 64 KiB are read, undecoded, out of politeness, and never kept. An answer
+whose status came in time counts even if its body did not.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -35,6 +33,7 @@ from phonefarm.callbacks.guard import (
     resolve_and_check,
     system_resolver,
 )
+from phonefarm.callbacks.lanes import Lanes
 from phonefarm.callbacks.schedule import asked_for, retry_in
 from phonefarm.callbacks.signing import callback_headers, standard_key
 from phonefarm.errors import Fault
@@ -84,55 +83,53 @@ class CallbackHttp:
         self._chance = chance
         self._resolver = resolver
         self._total_seconds = total_seconds
-        transport = httpx.AsyncHTTPTransport(
-            verify=tls or httpx.create_ssl_context(trust_env=False),
-            trust_env=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        )
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            timeout=httpx.Timeout(total_seconds, connect=connect_seconds),
-        )
+        self._lanes = Lanes(tls)
+        self._timeout = httpx.Timeout(total_seconds, connect=connect_seconds).as_dict()
 
     async def deliver(self, due: DueCallback) -> Delivery:
         """One attempt, within ``total_seconds``. Failures are values; ``error`` is a name, never the answer."""
         deadline = asyncio.get_running_loop().time() + self._total_seconds
         try:
             async with asyncio.timeout_at(deadline):
-                opened = await self._attempt(due)
+                where = await self._checked(due.url)
         except TimeoutError:
-            opened = "timeout"
-        got = opened if isinstance(opened, str) else await self._finish(opened, deadline)
+            where = "timeout"
+        got = where if isinstance(where, str) else await self._attempt(due, *where, deadline)
         return judge_answer(due, got, jitter=self._chance())
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._lanes.aclose()
 
-    async def _attempt(self, due: DueCallback) -> httpx.Response | str:
-        """The answer as far as its headers, still open; or the name of what went wrong."""
-        endpoint = parse_endpoint(due.url)
+    async def _checked(self, url: str) -> tuple[Endpoint, Address] | str:
+        """Where the URL leads today; or the name of what is wrong with it."""
+        endpoint = parse_endpoint(url)
         if isinstance(endpoint, Fault):
             return endpoint.code
         address = await resolve_and_check(endpoint.host, endpoint.port, self._allow, resolver=self._resolver)
-        if isinstance(address, Fault):
-            return address.code
-        try:
-            return await self._client.send(self._request(due, endpoint, address), stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            return _error_name(error)
+        return address.code if isinstance(address, Fault) else (endpoint, address)
+
+    async def _attempt(self, due: DueCallback, endpoint: Endpoint, address: Address, deadline: float) -> Answer | str:
+        """The answer; or the name of what went wrong."""
+        async with self._lanes.to(endpoint, address) as lane:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    opened = await lane.handle_async_request(self._request(due, endpoint, address))
+            except TimeoutError:
+                return "timeout"
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                return _error_name(error)
+            return await self._finish(opened, deadline)
 
     def _request(self, due: DueCallback, endpoint: Endpoint, address: Address) -> httpx.Request:
         now = self._clock() // 1000
         headers = callback_headers(
             secret=self._secret, second=self._second, event_id=due.event_id, body=due.body, timestamp=now
         )
-        headers |= {"Host": host_header(endpoint), "Accept-Encoding": "identity", "Connection": "close"}
+        headers |= {"Host": host_header(endpoint), "Accept-Encoding": "identity"}
         url = pinned_url(due.url, endpoint, address)
         named = {"sni_hostname": endpoint.host} if endpoint.scheme == "https" else {}
-        return self._client.build_request("POST", url, content=due.body, headers=headers, extensions=named)
+        extensions = {"timeout": self._timeout, **named}
+        return httpx.Request("POST", url, content=due.body, headers=headers, extensions=extensions)
 
     async def _finish(self, response: httpx.Response, deadline: float) -> Answer:
         """Reads what is polite of the body, until ``deadline`` at the latest, and hangs up."""

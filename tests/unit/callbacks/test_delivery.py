@@ -316,12 +316,11 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 
 @pytest.mark.asyncio
-async def test_every_delivery_stands_alone() -> None:
+async def test_a_delivery_knows_nothing_of_the_last_one() -> None:
     async with receiving(answers("200 OK", "Set-Cookie: who=me")) as receiver, http() as sender:
         for _ in range(2):
             await sender.deliver(due(f"http://127.0.0.1:{receiver.port}/"))
     assert [headers.get("Cookie") for _, headers, _ in receiver.requests] == [None, None]
-    assert {headers["Connection"] for _, headers, _ in receiver.requests} == {"close"}
 
 
 @pytest.mark.asyncio
