@@ -57,8 +57,11 @@ async def test_what_comes_while_a_batch_is_away_goes_together() -> None:
     oracle.gate.clear()
     first = start(gathering, 1)
     await oracle.calls(1)
-    others = start(gathering, 2, 3, 4)
-    await asyncio.sleep(0)
+    others = []
+    for number in (2, 3, 4):
+        others += start(gathering, number)
+        for _ in range(5):
+            await asyncio.sleep(0)
     oracle.gate.set()
     assert await asyncio.gather(*first, *others) == [2, 4, 6, 8]
     assert oracle.batches == [[1], [2, 3, 4]]
