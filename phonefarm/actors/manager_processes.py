@@ -7,7 +7,7 @@ and the callback sender. Nobody is told anything before it is committed; a dupli
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -29,7 +29,8 @@ from phonefarm.models.process import (
     Submission,
     SubmitOutcome,
 )
-from phonefarm.store import accept, attention, cancel, lists, replay, views
+from phonefarm.models.reading import ProcessAsked, ProcessRead, idle_items
+from phonefarm.store import accept, attention, cancel, lists, process_views, replay, views
 from phonefarm.store.artifacts import file_path
 
 T = TypeVar("T")
@@ -109,22 +110,20 @@ class ProcessDesk(ManagerCore):
     # -- reading --
 
     async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]:
-        view = await self._db.read(lambda c: views.process(c, process_id, system))
-        idle = [i["queue_item_id"] for i in view["items"] if i["status"] in ("queued", "retrying")]
-        if idle and not any(i["status"] == "executing" for i in view["items"]):
-            view["waiting"] = await self._waiting(idle)
+        view = await self._db.read(lambda c: process_views.process(c, process_id, system))
+        if idle := idle_items(view["items"]):
+            (view["waiting"],) = await self.why_waiting([idle])
         return view
 
-    async def _waiting(self, item_ids: Sequence[str]) -> dict[str, Any] | None:
+    async def read_processes(self, asked: Sequence[ProcessAsked]) -> list[ProcessRead]:
+        return await self._db.read(lambda c: process_views.bodies(c, asked))
+
+    async def why_waiting(self, idle: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
         try:
-            reasons = await self._router.waiting_reasons(item_ids)
+            reasons = await self._router.waiting_reasons([item_id for item_ids in idle for item_id in item_ids])
         except Unavailable:
-            return None
-        for item_id in item_ids:
-            if item_id in reasons:
-                reason = dict(reasons[item_id])
-                return {**reason, "next_attempt_at": rfc3339(reason.get("next_attempt_at"))}
-        return None
+            return [None for _ in idle]
+        return [_first_reason(item_ids, reasons) for item_ids in idle]
 
     async def list_processes(self, query: ProcessQuery) -> dict[str, Any]:
         return await self._db.read(lambda c: lists.processes_page(c, query))
@@ -200,6 +199,14 @@ class ProcessDesk(ManagerCore):
         if effects.callbacks:
             self._kick()
         return answer
+
+
+def _first_reason(item_ids: Sequence[str], reasons: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    for item_id in item_ids:
+        if item_id in reasons:
+            reason = dict(reasons[item_id])
+            return {**reason, "next_attempt_at": rfc3339(reason.get("next_attempt_at"))}
+    return None
 
 
 def _asked(submission: Submission, answer: Resolution) -> accept.Planned | accept.Refused:

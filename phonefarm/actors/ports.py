@@ -33,6 +33,7 @@ from phonefarm.models.process import (
     Target,
 )
 from phonefarm.models.queue import Assignment, QueueSnapshot, WaitingItem
+from phonefarm.models.reading import ProcessAsked, ProcessRead
 from phonefarm.models.session import CancelOrder, Job, Report, ReportReply
 from phonefarm.models.video import VideoFacts
 
@@ -47,6 +48,12 @@ class FarmPort(Protocol):
 
     async def submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]: ...
     async def get_process(self, process_id: str, *, system: str | None = None) -> dict[str, Any]: ...
+    async def read_processes(self, asked: Sequence[ProcessAsked]) -> list[ProcessRead]:
+        """What ``get_process`` gives of each, ready to send, but for ``waiting``; never waits for the router."""
+
+    async def why_waiting(self, idle: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
+        """For processes, by their items that wait: what ``waiting`` is, None where nobody knows."""
+
     async def await_status(
         self, process_id: str, *, seconds: float, known: str | None = None, system: str | None = None
     ) -> None:

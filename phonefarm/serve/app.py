@@ -24,6 +24,7 @@ from phonefarm.serve.desk import Desk, ServeConfig
 from phonefarm.serve.endpoint import register
 from phonefarm.serve.intake import Intake
 from phonefarm.serve.live_keys import LiveKeys
+from phonefarm.serve.reads import Reads
 from phonefarm.serve.routes import ENDPOINTS
 from phonefarm.serve.screens import Screens
 from phonefarm.serve.watch import Watch
@@ -83,6 +84,7 @@ def create_app(
     app.state.desk = Desk(
         farm=farm,
         intake=Intake(farm, limits=config.intake),
+        reads=Reads(farm),
         rules=config.rules(),
         max_body=config.max_body,
         health=config.health,

@@ -16,6 +16,7 @@ from phonefarm.errors import Fault, NotFound, TooManyRequests, ValidationFailed
 from phonefarm.serve.admission import Rules, UrlCheck
 from phonefarm.serve.auth import ApiKey
 from phonefarm.serve.intake import Intake, IntakeLimits
+from phonefarm.serve.reads import Reads
 from phonefarm.serve.screens import Screens
 from phonefarm.settings import HealthSettings
 
@@ -62,6 +63,7 @@ class Desk:
 
     farm: FarmPort
     intake: Intake
+    reads: Reads
     rules: Rules
     max_body: int
     make_id: Callable[[], str]

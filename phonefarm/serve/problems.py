@@ -6,7 +6,6 @@ and, if trying again helps, ``Retry-After``. Nothing of a request but the place 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.routing import Match
 
 from phonefarm import logs
 from phonefarm.errors import Fault, PhoneFarmError, RequestError, StaleWriter, Unavailable, ValidationFailed
+from phonefarm.models.reading import dump
 
 MEDIA_TYPE = "application/problem+json"
 #: Seconds in ``Retry-After``.
@@ -31,10 +31,6 @@ log = logs.logger(__name__)
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that is ready to send."""
     return Response(dump(data), status_code=status, headers=dict(headers or {}), media_type="application/json")
-
-
-def dump(data: Any) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def problem(

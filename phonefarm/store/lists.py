@@ -12,8 +12,8 @@ from phonefarm.models.clock import rfc3339
 from phonefarm.models.process import ProcessQuery
 from phonefarm.models.states import ProcessState, PublicStatus
 from phonefarm.store import cursor
+from phonefarm.store.process_views import without_results
 from phonefarm.store.tables import items, outbox, processes
-from phonefarm.store.views import process_views
 from phonefarm.store.writer import Row, maps
 
 #: Processes that one page of a search by a part of the request id looks through: no index can answer that.
@@ -39,7 +39,7 @@ def processes_page(connection: Connection, query: ProcessQuery) -> dict[str, Any
     shown, more = rows[: query.limit], len(rows) > query.limit
     at, last = (shown[-1]["created_at"], shown[-1]["id"]) if more else end or (0, "")
     following = cursor.encode(at, last, filters) if last else None
-    return {"items": process_views(connection, shown), "next_cursor": following}
+    return {"items": without_results(connection, shown), "next_cursor": following}
 
 
 _newest_first = (processes.c.created_at.desc(), processes.c.id.desc())

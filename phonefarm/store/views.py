@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from phonefarm.core import lifecycle, results
+from phonefarm.core import lifecycle
 from phonefarm.errors import NotFound
-from phonefarm.models.action import ActionKind
 from phonefarm.models.clock import rfc3339
-from phonefarm.models.states import Capability, ItemState, ProcessState, PublicStatus
+from phonefarm.models.states import ProcessState, PublicStatus
 from phonefarm.store.hosts import rungs
-from phonefarm.store.ledger import progress
-from phonefarm.store.tables import account_usage, accounts, actions, artifacts, events, items, phones, processes
+from phonefarm.store.process_views import unknown
+from phonefarm.store.tables import account_usage, accounts, artifacts, events, items, phones, processes
 from phonefarm.store.writer import Row, maps
-
-_TIMES = (
-    "created_at",
-    "accepted_at",
-    "queued_at",
-    "executing_at",
-    "first_action_at",
-    "retrying_at",
-    "cancel_requested_at",
-    "finished_at",
-)
-
-#: Public status of an item (contract section 6 uses the words of a process).
-_ITEM_STATUS = {
-    ItemState.QUEUED: "queued",
-    ItemState.CLAIMED: "queued",
-    ItemState.EXECUTING: "executing",
-    ItemState.RETRYABLE: "retrying",
-    ItemState.DONE: "completed",
-    ItemState.DEAD_LETTER: "failed_terminal",
-    ItemState.CANCELLED: "cancelled",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,125 +32,9 @@ def status(connection: Connection, process_id: str, system: str | None = None) -
     query = sa.select(processes.c.state, processes.c.system).where(processes.c.id == process_id)
     row = connection.execute(query).one_or_none()
     if row is None or system not in (None, row.system):
-        raise _unknown(process_id)
+        raise unknown(process_id)
     state = ProcessState(row.state)
     return Status(status=lifecycle.public_status(state), over=state in lifecycle.PROCESS_FINAL)
-
-
-def _unknown(process_id: str) -> NotFound:
-    return NotFound("unknown_process", f"unknown_process:{process_id}")
-
-
-def process(connection: Connection, process_id: str, system: str | None = None) -> dict[str, Any]:
-    """``GET /processes/{id}`` but for ``waiting``, which the router knows. Raises NotFound."""
-    row = next(iter(maps(connection, sa.select(processes).where(processes.c.id == process_id))), None)
-    if row is None or system not in (None, row["system"]):
-        raise _unknown(process_id)
-    item_rows = _items(connection, process_id)
-    view = {**_process(row, item_rows), "result": _result(connection, row, item_rows)}
-    view["linked_ids"]["replayed_by"] = _replays(connection, process_id)
-    return view
-
-
-def _replays(connection: Connection, process_id: str) -> list[str]:
-    query = sa.select(processes.c.id).where(processes.c.replay_of == process_id).order_by(processes.c.created_at)
-    return list(connection.execute(query).scalars())
-
-
-def process_views(connection: Connection, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Processes without their results, in the order of ``rows``."""
-    by_process: dict[str, list[Row]] = {row["id"]: [] for row in rows}
-    item_query = sa.select(items).where(items.c.process_id.in_(list(by_process))).order_by(items.c.ordinal)
-    for item in maps(connection, item_query):
-        by_process[item["process_id"]].append(item)
-    return [_process(row, by_process[row["id"]]) for row in rows]
-
-
-def _items(connection: Connection, process_id: str) -> list[Row]:
-    query = sa.select(items).where(items.c.process_id == process_id).order_by(items.c.ordinal)
-    return maps(connection, query)
-
-
-def _process(row: Mapping[str, Any], item_rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    state = ProcessState(row["state"])
-    codes = [i["error"]["code"] for i in item_rows if i["state"] == ItemState.DEAD_LETTER.value and i["error"]]
-    outcome = lifecycle.outcome(state, codes)
-    groups = [(ItemState(i["state"]), 1, i["actions_total"], i["actions_done"]) for i in item_rows]
-    single = item_rows[0] if len(item_rows) == 1 else None
-    return {
-        "process_id": row["id"],
-        "process_type": row["process_type"],
-        "request_id": row["request_id"],
-        "status": lifecycle.public_status(state).value,
-        "mode": row["mode"],
-        "routing": row["routing"],
-        "outcome": outcome.value if outcome else None,
-        "target": {
-            "account_id": row["target"]["account_id"],
-            "phone_id": (single["last_phone"] or single["phone_id"]) if single else row["target"]["phone_id"],
-        },
-        "requested_by": row["requested_by"],
-        "callback": row["callback"],
-        "result": {},
-        "error": row["error"],
-        "timestamps": {name: rfc3339(row[name]) for name in _TIMES},
-        "linked_ids": {
-            "queue_item_ids": [i["id"] for i in item_rows],
-            "completed_queue_item_ids": [i["id"] for i in item_rows if i["state"] == ItemState.DONE.value],
-            "replayed_by": [],
-        },
-        "partial_progress": progress(groups),
-        "attempts": max((i["attempt"] for i in item_rows), default=0),
-        "waiting": None,
-        "replay_of": row["replay_of"],
-        "items": [_item(i) for i in item_rows],
-    }
-
-
-def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "queue_item_id": row["id"],
-        "phone_id": row["running_phone"] or row["last_phone"] or row["phone_id"],
-        "account_id": row["running_account"] or row["account_id"],
-        "status": _ITEM_STATUS[ItemState(row["state"])],
-        "attempt": row["attempt"],
-        "actions_done": row["actions_done"],
-        "actions_total": row["actions_total"],
-        "action": row["current_action"],
-        "error": row["error"],
-    }
-
-
-def _result(connection: Connection, row: Mapping[str, Any], item_rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    ordinal = {i["id"]: i["ordinal"] for i in item_rows}
-    done_query = sa.select(actions).where(actions.c.process_id == row["id"])
-    done = [
-        results.Done(
-            item=ordinal[a["item_id"]],
-            index=a["idx"],
-            kind=ActionKind(a["kind"]),
-            phone_id=a["phone_id"],
-            params=a["output"]["params"],
-            output=a["output"]["output"],
-            status=a["status"],
-            skipped=a["skipped"],
-        )
-        for a in maps(connection, done_query)
-    ]
-    kept_query = sa.select(artifacts).where(artifacts.c.process_id == row["id"]).order_by(artifacts.c.name)
-    kept = [
-        results.Kept(
-            name=a["name"],
-            media_type=a["media_type"],
-            size=a["size"],
-            sha256=a["sha256"],
-            phone_id=a["phone_id"],
-            item_id=a["item_id"],
-        )
-        for a in maps(connection, kept_query)
-    ]
-    over = ProcessState(row["state"]) in lifecycle.PROCESS_FINAL
-    return results.result(Capability(row["process_type"]), inputs=row["inputs"], done=done, kept=kept, over=over)
 
 
 def process_events(

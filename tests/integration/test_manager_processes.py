@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from phonefarm.models.process import (
     ReplayCommand,
     Target,
 )
+from phonefarm.models.reading import ProcessAsked, ProcessBody
 from phonefarm.models.states import Capability, PublicStatus, Routing
 from tests.farmtools import LocalFarm, local_farm, submission
 
@@ -149,11 +151,31 @@ async def test_another_system_s_processes_do_not_exist(db_url: str, tmp_path: Pa
             with pytest.raises(NotFound) as refused:
                 await call
             assert refused.value.problem_code == "unknown_process"
+        (hidden,) = await manager.read_processes([ProcessAsked(process_id=process_id, system="other")])
+        assert isinstance(hidden, NotFound)
+        assert hidden.problem_code == "unknown_process"
         assert (await manager.get_process(process_id, system="tests"))["status"] == "queued"
         (callback,) = (await manager.list_callbacks(system="tests"))["items"]
         assert (await manager.list_callbacks(system="other"))["items"] == []
         with pytest.raises(NotFound):
             await manager.redeliver(callback["event_id"], system="other")
+
+
+async def test_a_process_that_waits_is_read_with_its_reason_in_two_steps(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        ids = [await submit(farm) for _ in range(2)]
+
+        async def told() -> bool:
+            return all([(await farm.manager.get_process(process_id))["waiting"] for process_id in ids])
+
+        await farm.until(told)
+        reads = await farm.manager.read_processes([ProcessAsked(process_id=process_id) for process_id in ids])
+        bodies = [read for read in reads if isinstance(read, ProcessBody)]
+        reasons = await farm.manager.why_waiting([body.idle for body in bodies])
+        shown = [json.loads(body.waiting(reason)) for body, reason in zip(bodies, reasons, strict=True)]
+        assert shown == [await farm.manager.get_process(process_id) for process_id in ids]
+        assert all(view["waiting"]["reason"] for view in shown)
+        assert await farm.manager.why_waiting([("nobody",), bodies[0].idle]) == [None, reasons[0]]
 
 
 def replay(source: str, **changes: Any) -> ReplayCommand:

@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from phonefarm.errors import PhoneFarmError, ValidationFailed
+from phonefarm.models.reading import dump
 from phonefarm.models.states import PhoneState
 from phonefarm.serve.auth import Scope
 from phonefarm.serve.console import pages, shots, tiles
@@ -24,7 +25,6 @@ from phonefarm.serve.console.looking import Looking, looking_of
 from phonefarm.serve.console.page import Page
 from phonefarm.serve.console.watch import Picture
 from phonefarm.serve.desk import desk_of, name_of
-from phonefarm.serve.problems import dump
 from phonefarm.serve.query import fault, whole_number
 from phonefarm.serve.routes.events import STREAM
 

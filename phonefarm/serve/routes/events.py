@@ -15,12 +15,13 @@ from fastapi.responses import StreamingResponse
 
 from phonefarm import logs
 from phonefarm.errors import Fault, NotFound, PhoneFarmError, ValidationFailed
+from phonefarm.models.reading import dump
 from phonefarm.serve import examples
 from phonefarm.serve import examples_more as more
 from phonefarm.serve.auth import Scope
 from phonefarm.serve.desk import Desk, desk_of, key_of, process_id_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
-from phonefarm.serve.problems import dump, json_response
+from phonefarm.serve.problems import json_response
 from phonefarm.serve.schemas import EventList
 
 STREAM = "text/event-stream"

@@ -13,7 +13,7 @@ from phonefarm.serve import examples_more as more
 from phonefarm.serve.auth import Scope, wrong_system
 from phonefarm.serve.desk import artifact_name_of, desk_of, key_of, process_id_of, query_of
 from phonefarm.serve.endpoint import Answer, Endpoint, Query
-from phonefarm.serve.problems import dump, json_response
+from phonefarm.serve.problems import json_response
 from phonefarm.serve.query import (
     CURSOR,
     LIMIT,
@@ -23,6 +23,7 @@ from phonefarm.serve.query import (
     seconds_of,
     time_of,
 )
+from phonefarm.serve.reads import Seen
 from phonefarm.serve.schemas import ProcessList, ProcessShape
 
 LONGEST_WAIT = 60.0
@@ -64,21 +65,20 @@ async def get_process(request: Request) -> Response:
     wait = seconds_of(query_of(request, "wait"), "wait", LONGEST_WAIT)
     desk, process_id, system = desk_of(request), process_id_of(request), key_of(request).system
     known = request.headers.get("if-none-match")
-    view = await desk.farm.get_process(process_id, system=system)
-    answer = _tagged(view)
+    seen = await desk.reads.process(process_id, system=system)
+    answer = _tagged(seen)
     if wait and (known is None or _matches(known, answer)):
         with desk.waiting():
-            await desk.farm.await_status(process_id, seconds=wait, known=str(view["status"]), system=system)
-        answer = _tagged(await desk.farm.get_process(process_id, system=system))
+            await desk.farm.await_status(process_id, seconds=wait, known=seen.status, system=system)
+        answer = _tagged(await desk.reads.process(process_id, system=system))
     if known is not None and _matches(known, answer):
         return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
     return answer
 
 
-def _tagged(view: dict[str, object]) -> Response:
-    body = dump(view)
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    return Response(body, media_type="application/json", headers={"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
+def _tagged(seen: Seen) -> Response:
+    tag = hashlib.sha256(seen.body).hexdigest()[:32]
+    return Response(seen.body, media_type="application/json", headers={"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
 
 
 def _matches(known: str, answer: Response) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from phonefarm.models.states import ItemState
-from phonefarm.store import epoch, outbox, tables, views
+from phonefarm.store import epoch, outbox, process_views, tables
 from phonefarm.store.engine import open_engines
 from phonefarm.store.migrate import upgrade
 from tests.bench import procfs, rows
@@ -96,7 +96,7 @@ def test_rows_by_the_thousand_are_as_the_farm_would_have_written_them(db_url: st
     with engines.reader.connect() as connection:
         for table in (tables.processes, tables.items, tables.events, tables.outbox):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 1000
-        view = views.process(connection, rows.process_id(999))
+        view = process_views.process(connection, rows.process_id(999))
         assert view["linked_ids"]["queue_item_ids"] == [rows.item_id(999)]
         assert view["status"] == {"waiting": "queued", "ended": "completed"}[state]
         wanted = {"waiting": ItemState.QUEUED.value, "ended": ItemState.DONE.value}[state]

@@ -32,6 +32,7 @@ from phonefarm.models.process import (
     Submission,
     SubmitOutcome,
 )
+from phonefarm.models.reading import ProcessAsked, ProcessRead, body_of
 from phonefarm.models.states import PhoneState, PublicStatus
 from phonefarm.serve import examples, examples_more
 
@@ -57,6 +58,7 @@ class FakeFarm:
         self.accounts: dict[str, AccountCommand] = {}
         self.artifacts: dict[tuple[str, str], ArtifactFile] = {}
         self.batches: list[list[str]] = []
+        self.reads: list[list[str]] = []
         self.cancels: list[CancelCommand] = []
         self.ended: set[str] = set()
         self.news = asyncio.Condition()
@@ -133,6 +135,25 @@ class FakeFarm:
             "items": [],
             "replay_of": found.replay_of,
         }
+
+    async def read_processes(self, asked: Sequence[ProcessAsked]) -> list[ProcessRead]:
+        self._fail()
+        self.reads.append([one.process_id for one in asked])
+        await self.gate.wait()
+        return [await self._read(one) for one in asked]
+
+    async def _read(self, asked: ProcessAsked) -> ProcessRead:
+        try:
+            view = await self.get_process(asked.process_id, system=asked.system)
+        except NotFound as error:
+            return error
+        waiting = view.pop("waiting")
+        body = body_of({**view, "waiting": None})
+        return replace(body, idle=(asked.process_id,)) if waiting else body
+
+    async def why_waiting(self, idle: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
+        self._fail()
+        return [(await self.get_process(process_id))["waiting"] for (process_id,) in idle]
 
     async def await_status(
         self, process_id: str, *, seconds: float, known: str | None = None, system: str | None = None

@@ -24,7 +24,7 @@ from phonefarm.models.process import (
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job, Report, ReportReply
 from phonefarm.models.states import PhoneState
-from phonefarm.store import accept, claim, operations, outbox, progress, rescue, roster, tables, views
+from phonefarm.store import accept, claim, operations, outbox, process_views, progress, rescue, roster, tables, views
 from phonefarm.store.engine import open_engines
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import Tx, Writer, maps
@@ -164,7 +164,7 @@ class Desk:
         return [row["kind"] for row in self.read(lambda c: maps(c, query.order_by(tables.events.c.sequence)))]
 
     def process(self, process_id: str) -> dict[str, Any]:
-        return dict(self.read(lambda c: views.process(c, process_id)))
+        return dict(self.read(lambda c: process_views.process(c, process_id)))
 
 
 @contextmanager
