@@ -30,6 +30,9 @@ log = logs.logger(__name__)
 ASK_SECONDS, RETIRE_SECONDS = 8.0, 30.0
 #: Seconds a new actor may take to start, and between two looks whether it has.
 START_SECONDS, _PAUSE = 120.0, 0.25
+#: New actors of a host that start at the same time. Ray starts processes in the order in which they were asked for,
+#: on a small machine two at a time: behind a whole rack of phones the farm's HTTP server would not be up for minutes.
+STARTS_AT_ONCE = 4
 
 
 class PhoneElsewhere(PhoneFarmError):
@@ -68,6 +71,7 @@ class Moving:
         self._name = name
         self._means = means
         self._lease_seconds = lease_seconds
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def mine(self, phone_id: str) -> PhonePort | None:
         phone = self._means.phone(phone_id)
@@ -84,11 +88,13 @@ class Moving:
 
     async def _made(self, phone_id: str) -> str | None:
         """Make the actor if there is none. Where it lives, None if it does not say; a new one is waited for."""
-        tries = round(START_SECONDS / _PAUSE) if await self._means.make(phone_id) else 1
-        while (home := await self._said_home(phone_id)) is None and tries > 1:
-            tries -= 1
-            await asyncio.sleep(_PAUSE)
-        return home
+        async with self._starting:
+            tries = round(START_SECONDS / _PAUSE) if await self._means.make(phone_id) else 0
+            for _ in range(tries):
+                if (home := await self._said_home(phone_id)) is not None:
+                    return home
+                await asyncio.sleep(_PAUSE)
+        return await self._said_home(phone_id)
 
     async def _said_home(self, phone_id: str) -> str | None:
         """Where the actor says it lives; None if it does not answer."""

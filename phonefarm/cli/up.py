@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    sim: Annotated[int, typer.Option(min=0, max=64, help="Number of virtual phones, in the group 'sim'.")] = 0,
+    sim: Annotated[int, typer.Option(min=0, max=250, help="Number of virtual phones, in the group 'sim'.")] = 0,
     profile: Profile = "typical",
     host: Annotated[str, typer.Option(help="Address the HTTP server listens on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the HTTP server; 0: any free one.")] = 8000,

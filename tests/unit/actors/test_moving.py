@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from phonefarm.actors.moving import Means, Moving, PhoneElsewhere
+from phonefarm.actors.moving import STARTS_AT_ONCE, Means, Moving, PhoneElsewhere
 from phonefarm.errors import ActorUnavailable, NotFound, PhoneFarmError
 from phonefarm.models.phone import Claim
 
@@ -101,6 +102,40 @@ async def test_a_new_phone_gets_an_actor_here() -> None:
     assert world.log == ["made"]
     assert await world.moving().mine("P") is not None
     assert await world.moving("there").mine("P") is None
+
+
+class Start:
+    """A new actor of many: it answers once it is let."""
+
+    def __init__(self) -> None:
+        self.up = asyncio.Event()
+
+    async def home(self) -> str:
+        await self.up.wait()
+        return "here"
+
+
+async def test_of_a_whole_rack_only_a_few_actors_start_at_a_time_so_that_others_get_their_turn() -> None:
+    started: dict[str, Start] = {}
+
+    async def make(phone_id: str) -> bool:
+        started[phone_id] = Start()
+        return True
+
+    means: Any = Means(manager=None, phone=started.__getitem__, host=None, make=make, end=None)  # type: ignore[arg-type]
+    moving = Moving("here", means, lease_seconds=0.0)
+    names = [f"P{number}" for number in range(STARTS_AT_ONCE + 2)]
+    rack = [asyncio.ensure_future(moving.here(name, "serial", "body")) for name in names]
+    for more in range(3):
+        while len(started) < STARTS_AT_ONCE + more:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(started) == STARTS_AT_ONCE + more, "one more only when one is up"
+        started[names[more]].up.set()
+    for start in started.values():
+        start.up.set()
+    assert len(await asyncio.gather(*rack)) == len(names)
 
 
 async def test_a_phone_that_its_host_has_lost_moves_and_the_old_actor_confirms_first() -> None:
