@@ -193,6 +193,7 @@ async def fill(here: Scene) -> dict[str, str]:
     for device in here.devices.values():
         device.gate.clear()
     running = await here.submit(
+        request_id="both-of-rack-1",
         target=Target(routing=Routing.GROUP, phone_group="rack-1"),
         requested_by={"system": name("lab"), "user": name("ann"), "metadata": {}},
     )
@@ -200,7 +201,11 @@ async def fill(here: Scene) -> dict[str, str]:
     await here.submit(target=Target(routing=Routing.DIRECT, account_id=name("acct-soup")))
     await here.submit(target=Target(routing=Routing.QUEUE, phone_group="rack-1"), options=Options(priority=9))
     await farm.manager.report_phones(list(ailing()))
-    await farm.manager.report_host(HostReport(name="spare", adb_port=1, why="another adb server: end it"))
+    await farm.manager.report_host(
+        HostReport(
+            name="spare", adb_port=1, why="another adb server may hold phones on cables: adb, process 4711; end it"
+        )
+    )
     processes = {"process": done, "process-failed": failed, "process-running": running}
     return {
         **{name: f"/console/processes/{process_id}" for name, process_id in processes.items()},

@@ -29,11 +29,12 @@ async def test_the_wall_is_live_and_shows_a_phone_that_dies_while_it_is_watched(
         await seen.page.evaluate("window.here_before = true")
         process_id = here.submit({"routing": "direct", "phone_id": PHONES[0]}, videos_per_keyword=8)
         await seen.page.wait_for_selector(tile(seen, PHONES[0], ".t-busy progress"))
-        await seen.shoot("wall")
         with extra_phone(here, tmp_path) as (phone_id, process, _):
             await seen.page.wait_for_selector(tile(seen, phone_id, ".t-available[data-frames]"))
             process.send_signal(signal.SIGKILL)
             await seen.page.wait_for_selector(tile(seen, phone_id, ".t-offline[data-look=no]"))
+            await seen.page.set_viewport_size({"width": 1200, "height": 640})
+            await seen.shoot("console-wall")
         assert await seen.page.evaluate("window.here_before"), "without loading the page again"
         await asyncio.to_thread(here.wait_process, process_id, "completed")
         await seen.page.wait_for_selector(tile(seen, PHONES[0], ".t-available"))
@@ -58,7 +59,7 @@ async def test_a_phone_is_paused_and_resumed_with_a_reason_and_shows_what_it_did
         assert "paused: new cable (by farm)" in await seen.page.inner_text("#p-log")
         await seen.check_accessibility()
         await seen.check_width()
-        await seen.shoot("phone-small-dark", full=True)
+        await seen.shoot("console-phone-small", full=True)
         await seen.page.set_viewport_size({"width": LARGE[0], "height": LARGE[1]})
         await seen.page.emulate_media(color_scheme="light")
-        await seen.shoot("phone", full=True)
+        await seen.shoot("console-phone", full=True)

@@ -27,6 +27,7 @@ from phonefarm.models.phone import Battery
 from phonefarm.models.requests_base import parse_time
 from phonefarm.models.states import PhoneState
 from phonefarm.serve import codes
+from phonefarm.serve.console import phrases
 from phonefarm.serve.console.words import size, span
 from phonefarm.settings import HealthSettings
 
@@ -232,7 +233,7 @@ def _hosts(hosts: Iterable[Mapping[str, Any]], phones: Sequence[Phone]) -> Itera
             continue
         own = sum(1 for phone in phones if phone["host"] == host["host"])
         named = f" Its {_count(own, 'phone')} cannot be used." if own and _is_gone(host) else ""
-        what, _, step = str(host["why"]).partition(": ")
+        what, step = phrases.said_by_host(str(host["why"]))
         yield Need(
             kind=NeedKind.HOST_GONE if _is_gone(host) else NeedKind.HOST_TROUBLE,
             subject=str(host["host"]),

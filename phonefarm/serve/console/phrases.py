@@ -122,3 +122,11 @@ _ABOUT = {
 
 def milestone_text(name: str) -> str:
     return name.replace("_", " ")
+
+
+def said_by_host(why: str) -> tuple[str, str]:
+    """What is wrong, and what to do: after the last semicolon, else after the first colon."""
+    what, mark, step = why.rpartition("; ")
+    if not mark:
+        what, _, step = why.partition(": ")
+    return what, step

@@ -225,17 +225,28 @@ def tables(result: View) -> list[Table]:
     if "videos" in result:
         share = result.get("relevant_share")
         title = "Feed" if share is None else f"Feed: {share:.0%} of what was judged is relevant"
-        found.append(Table(title=title, head=_VIDEO_HEAD, rows=tuple(_video(v) for v in result["videos"])))
+        found.append(_table(title, _VIDEO_HEAD, [_video(video) for video in result["videos"]]))
     if "steps" in result:
-        rows = tuple(_step(step) for step in result["steps"])
-        found.append(Table(title="Steps", head=("Step", "Status", "Found", "Phone"), rows=rows))
+        rows = [_step(step) for step in result["steps"]]
+        found.append(_table("Steps", ("Step", "Status", "Found", "Phone"), rows))
     return found
 
 
 def _keyword_table(entry: View) -> Table:
-    rows = tuple(_video(video) for video in entry["videos"])
+    rows = [_video(video)[:-1] for video in entry["videos"]]
     title = f"“{entry['keyword']}” on {entry['phone_id']}"
-    return Table(title=title, head=_VIDEO_HEAD, rows=rows, picture=entry.get("screenshot"))
+    return _table(title, _VIDEO_HEAD[:-1], rows, picture=entry.get("screenshot"))
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, picture: str | None = None) -> Table:
+    """Without the columns in which nothing stands; a table without rows keeps its head."""
+    kept = [at for at in range(len(head)) if not rows or any(row[at] for row in rows)]
+    return Table(
+        title=title,
+        head=tuple(head[at] for at in kept),
+        rows=tuple(tuple(row[at] for at in kept) for row in rows),
+        picture=picture,
+    )
 
 
 def _video(video: View) -> tuple[str, ...]:

@@ -104,6 +104,19 @@ def test_each_kind_once_with_what_to_do(kind: NeedKind) -> None:
     assert not need.step.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("why", "what", "step"),
+    [
+        ("another adb server: adb, process 4711; end it", "another adb server: adb, process 4711", "End it"),
+        ("not heard of for 30 s: look at it", "not heard of for 30 s", "Look at it"),
+        ("it is odd", "it is odd", "Read the host's log in its state directory"),
+    ],
+)  # fmt: skip
+def test_what_a_host_says_is_split_into_what_is_wrong_and_what_to_do(why: str, what: str, step: str) -> None:
+    (need,) = of(hosts=[host(why=why)])
+    assert (need.what, need.step) == (what, step)
+
+
 def test_worst_first_and_within_a_kind_the_oldest() -> None:
     phones = [each for facts in EACH.values() for each in facts.get("phones", ())]
     named = [{**each, "phone_id": f"P{number}"} for number, each in enumerate(phones)]

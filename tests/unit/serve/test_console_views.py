@@ -196,10 +196,12 @@ def test_results_of_each_capability_as_tables() -> None:
     )
     (keyword,) = process_view.tables(words)
     assert (keyword.title, keyword.picture) == ("“soup” on P", "a.png")
-    assert keyword.rows == ((HOSTILE, "", "3 s", "", "P"),)
+    assert keyword.head == ("Title", "Watched"), "no column without a value, nor the phone that the title names"
+    assert keyword.rows == ((HOSTILE, "3 s"),)
     (videos,) = process_view.tables(feed)
     assert videos.title == "Feed: 50% of what was judged is relevant"
-    assert videos.rows[0][3] == "relevant: bread"
+    assert videos.head == ("Title", "Watched", "Verdict", "Phone")
+    assert videos.rows == ((HOSTILE, "3 s", "relevant: bread", "P"),)
     (upkeep,) = process_view.tables(steps)
     assert upkeep.rows == (("1. Reboot", "done", "up: yes", "P"),)
     assert process_view.tables({}) == []

@@ -144,6 +144,8 @@ const farm = (() => {
   }
 
   function start() {
+    const here = document.querySelector(".bar nav [aria-current]"), bar = here?.closest("ul"); // where the bar is too narrow
+    if (bar) bar.scrollLeft = here.offsetLeft + here.offsetWidth - bar.offsetLeft - bar.clientWidth;
     tell(document);
     setInterval(() => { if (visible()) tell(document); }, 1000);
     const parts = [...document.querySelectorAll("[data-live]")];
