@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -55,12 +56,32 @@ def phones(items: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def processes(items: Sequence[Mapping[str, Any]]) -> Table:
-    rows = [
-        (p.get("process_id"), p.get("process_type"), p.get("status"), _percent(p), _system(p), p.get("request_id"),
-         (p.get("timestamps") or {}).get("created_at"))
-        for p in items
-    ]  # fmt: skip
-    return table("processes", ("process", "type", "status", "done", "system", "request", "created"), rows)
+    """Two lines a process, so that a terminal of eighty columns cuts no word: what was asked stands under its id."""
+    made = Table(title="processes", title_justify="left", header_style="bold", box=SIMPLE_HEAD, show_edge=False)
+    made.padding, made.pad_edge = (0, 1, 0, 0), False
+    width = max((len(str(p.get("process_id"))) for p in items), default=0) or None  # ids are there to be copied
+    made.add_column("process, request", overflow="fold", width=width)
+    made.add_column("status", no_wrap=True)
+    made.add_column("what", overflow="fold")
+    made.add_column("created", no_wrap=True)
+    for p in items:
+        made.add_row(
+            _two_lines(p.get("process_id"), p.get("request_id")),
+            _two_lines(p.get("status"), _percent(p)),
+            _two_lines(p.get("process_type"), _system(p)),
+            _two_lines(*_day_and_time(p)),
+        )
+    return made
+
+
+def _two_lines(first: Any, second: Any) -> Text:
+    return Text.assemble(_cell(first), "\n", _cell(second))
+
+
+def _day_and_time(process: Mapping[str, Any]) -> tuple[str, str]:
+    """Of 2026-11-25T10:10:29.850Z: 11-25 and 10:10:29."""
+    created = str((process.get("timestamps") or {}).get("created_at") or "")
+    return created[5:10], created[11:19]
 
 
 def process_line(process: Mapping[str, Any]) -> Text:

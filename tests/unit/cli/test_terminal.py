@@ -102,3 +102,20 @@ def test_there_is_no_other_console() -> None:
     for path in Path(phonefarm.cli.__file__).parent.glob("*.py"):
         if path.name != "terminal.py":
             assert "Console(" not in path.read_text("utf-8"), f"{path.name}: use Terminal"
+
+
+def test_processes_can_be_read_in_eighty_columns() -> None:
+    process = {
+        "process_id": "01a2122f-7548-762c-9903-1e1c5e6860c9",
+        "process_type": "keyword_warmup",
+        "status": "completed",
+        "partial_progress": {"percent": 100},
+        "requested_by": {"system": "phonefarm-maintain"},
+        "request_id": "reboot-a8d59692:VP021009:1",
+        "timestamps": {"created_at": "2026-11-25T10:10:29.850Z"},
+    }
+    console = Terminal(file=io.StringIO(), width=80)
+    console.print(views.processes([process]))
+    words = console.file.getvalue().split()  # type: ignore[attr-defined]
+    whole = [process["process_id"], "keyword_warmup", "completed", process["request_id"], "10:10:29", "11-25"]
+    assert [word for word in whole if word not in words] == []
