@@ -131,6 +131,8 @@ def is_backup(path: Path) -> bool:
 
 def verify(path: Path) -> Manifest:
     """What a backup holds, after reading all of it. Raises BackupRefused for one that is not whole."""
+    if not path.exists():
+        raise BackupRefused(f"there is no file {path}")
     try:
         with storage_errors(), closing(open_file(path, "ro")) as connection:
             manifest = _manifest(connection, path)

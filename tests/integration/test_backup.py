@@ -233,6 +233,11 @@ def test_a_backup_that_is_not_whole_is_refused_and_restores_nothing(
     assert not list(tmp_path.glob("*target*"))
 
 
+def test_a_backup_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match=r"there is no file .*/none\.backup"):
+        backup_file.verify(tmp_path / "none.backup")
+
+
 def test_a_backup_of_a_newer_version_is_refused(good: Path, tmp_path: Path) -> None:
     without("UPDATE backup_manifest SET value = '\"9999\"' WHERE name = 'revision'")(good)
     with pytest.raises(BackupRefused, match="9999"):
