@@ -18,6 +18,8 @@ def refused(words: Sequence[str], root: Any = None, *, whole: bool = True) -> st
     while hasattr(command, "commands"):
         if left[:1] == ["--help"]:
             return None
+        if command.invoke_without_command and left and left[0].startswith("-"):
+            break  # a command of its own that has others below it, as maintain
         if not left or left[0] not in command.commands:
             return f"no command {left[:1]}"
         command, left = command.commands[left[0]], left[1:]

@@ -17,7 +17,7 @@ from tests.commandlines import refused
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).parents[3]
-PAGES = ("operate.md", "backup.md", "doctor.md", "client.md")
+PAGES = ("operate.md", "first-hour.md", "backup.md", "doctor.md", "client.md")
 TEXT = (ROOT / "docs/operate.md").read_text("utf-8")
 #: Who answers for trouble of the farm itself.
 OF_THE_FARM = ("503", "500", "429")
@@ -72,11 +72,13 @@ def test_every_unit_and_file_that_is_named_is_there_and_every_unit_is_named() ->
         assert (ROOT / path).exists(), path
 
 
-def test_the_farm_yaml_of_the_page_is_taken(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize(("page", "host"), [("operate.md", "rack-1"), ("first-hour.md", "local")])
+def test_the_farm_yaml_of_a_page_is_taken(page: str, host: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     file = tmp_path / "farm.yaml"
     file.write_text(block)
-    assert [host.name for host in read_farm_file(file)["hosts"]] == ["rack-1"]
+    assert [found.name for found in read_farm_file(file)["hosts"]] == [host]
 
 
 def table(heading: str) -> dict[str, str]:

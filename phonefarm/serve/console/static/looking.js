@@ -1,10 +1,10 @@
 // Screens of phones, for pages that show some. A picture is fetched for what is in view, about once a second while it
-// changes; a screen that stays the same is looked at less and less often, down to every four seconds, unless its phone
+// changes; a screen that stays the same is looked at a little less often, every one and a half seconds, unless its phone
 // is at work. Nothing is fetched while the tab is hidden, and at most four at a time.
 "use strict";
 
 const looking = (() => {
-  const AT_ONCE = 4, FAST = 1000, SLOW = 4000, UNSEEN = 10000;
+  const AT_ONCE = 4, FAST = 1000, SLOW = 1500, UNSEEN = 10000;
   const eyes = new Map(); // element with a canvas -> what is known of it
   let running = 0, timer = 0;
 
