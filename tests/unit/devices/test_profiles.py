@@ -87,3 +87,13 @@ def test_unknown_profiles(tmp_path: Path) -> None:
         load_profile("../feed")
     with pytest.raises(ConfigError):
         load_profile_file(tmp_path / "none.yaml")
+
+
+def test_a_profile_that_is_edited_counts_from_the_next_load_on(tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    text = FEED.read_text("utf-8")
+    own.write_text(text)
+    before = load_profile("mine", tmp_path)
+    assert load_profile("mine", tmp_path) is before, "it is not read anew while it is the same"
+    own.write_text(text.replace("org.phonefarm.feed/.MainActivity", "org.phonefarm.feed/.Other"))
+    assert load_profile("mine", tmp_path).activity == "org.phonefarm.feed/.Other"
