@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,7 +21,7 @@ from threading import Thread
 import pytest
 import sqlalchemy as sa
 
-from phonefarm.store.engine import check_integrity, open_engines
+from phonefarm.store.engine import check_integrity, open_engines, sqlite_path
 from phonefarm.store.tables import meta, processes
 from tests.integration.manager_process import STALE
 
@@ -59,6 +61,13 @@ class Manager:
         self.signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
+    def freeze_between_transactions(self, db_url: str) -> None:
+        """One that is frozen within one of its timers' holds SQLite's lock until it wakes up, which is another test."""
+        self.freeze()
+        while is_locked(db_url):
+            self.signal(signal.SIGCONT)
+            self.freeze()
+
     def rest(self) -> list[str]:
         """What it says until it has ended."""
         assert self.process.wait(60) == STALE
@@ -66,6 +75,22 @@ class Manager:
         while "stale" not in said:
             said.append(self.hear())
         return said
+
+
+def is_locked(db_url: str) -> bool:
+    """Whether somebody is in a transaction of a SQLite file."""
+    path = sqlite_path(db_url)
+    if path is None:
+        return False
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return True
+        connection.execute("ROLLBACK")
+        return False
 
 
 @pytest.fixture
@@ -104,7 +129,7 @@ def test_an_idle_older_manager_ends_by_itself_and_one_that_slept_writes_nothing(
     assert second.ask("ready") == "ready"
     assert first.rest() == ["stale"]  # nobody asked it for anything
 
-    second.freeze()
+    second.freeze_between_transactions(db_url)
     second.tell("submit asleep")
     third = new_manager()
     assert third.ask("ready") == "ready"

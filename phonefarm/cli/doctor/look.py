@@ -43,7 +43,7 @@ def look(state: StateDir, *, db: str | None, hosts: Sequence[HostSettings]) -> t
         database=_database(db or farm.db or f"sqlite:///{state.path / 'farm.db'}"),
         backup=_backup(state),
     )
-    return whole, [machine, *answer.machines.values()]
+    return whole, [machine, *(answer.machines[name] for name in sorted(answer.machines))]
 
 
 def _ask(state: StateDir, farm: FarmFile) -> tuple[str | None, list[dict[str, Any]]]:
