@@ -16,7 +16,8 @@ again: at least once, with the same ``webhook-id``.
 
 Pages of the outbox are read one behind the other, larger ones while they are full. A receiver that answers slowly has
 a long line, of which only the beginning is kept; a line that does not get shorter makes the next question wait a
-moment, and go on behind the last page, so that the other endpoints are found whatever lies before them.
+moment, and go on behind the last page, so that the other endpoints are found whatever lies before them. Each time the
+outbox is read from its beginning the line is made anew, so what stands there is never older than one way through.
 """
 
 from __future__ import annotations
@@ -158,6 +159,8 @@ class CallbackSender:
         except BaseException:
             self._news = True
             raise
+        if after is None:
+            self._line.clear()
         fresh = [one for one in page.callbacks if one.process_id not in self._closed]
         taken = [self._line.add(one) for one in fresh]
         self._passed = (self._passed and after is not None) or not all(taken)

@@ -21,8 +21,9 @@ import httpx
 
 from phonefarm.callbacks.guard import Address, Endpoint
 
-#: Shorter than receivers usually keep a connection that rests, so that none is closed while we begin to write.
-IDLE_SECONDS = 2.0
+#: Shorter than receivers keep a connection that rests (two seconds and more), so that none is closed while we begin to
+#: write: that would cost an attempt.
+IDLE_SECONDS = 1.0
 LANES, CONNECTIONS = 64, 8
 
 Key = tuple[str, str, int, Address]

@@ -37,6 +37,11 @@ class DueLine:
         self._processes.add(callback.process_id)
         return True
 
+    def clear(self) -> None:
+        """Forget them all; the outbox knows them."""
+        self._lines.clear()
+        self._processes.clear()
+
     def take(self, has_room: Callable[[str], bool]) -> tuple[str, DueCallback] | None:
         """The next one of an endpoint that has room, and its endpoint; it stands here no longer."""
         endpoint = next((name for name in self._lines if has_room(name)), None)

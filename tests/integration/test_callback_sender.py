@@ -17,7 +17,7 @@ from typing import cast
 
 import pytest
 
-from phonefarm.actors.callback_sender import ASK, AT_ONCE, AT_ONCE_PER_ENDPOINT, CallbackSender, OutboxPort
+from phonefarm.actors.callback_sender import ASK, AT_ONCE, AT_ONCE_PER_ENDPOINT, SHORT, CallbackSender, OutboxPort
 from phonefarm.actors.ports import ManagerPort, SenderPort
 from phonefarm.callbacks.delivery import Answer, CallbackHttp, judge_answer
 from phonefarm.errors import ActorUnavailable, StorageUnavailable
@@ -223,6 +223,37 @@ async def test_a_hanging_receiver_with_a_long_line_does_not_hold_up_others() -> 
     async with sending(outbox, http):
         await outbox.time.advance(2)
         assert {due.process_id for due in http.sent} == {"slow0", "slow1", "slow2", "slow3", "other"}
+
+
+@pytest.mark.asyncio
+async def test_however_long_the_line_of_one_is_the_others_are_found_behind_it() -> None:
+    outbox, http = Outbox(Time()), Http(hold=True)
+    for number in range(5_000):
+        outbox.add(f"slow{number}", url="https://slow.example/")
+    outbox.add("other", url="https://other.example/")
+    async with sending(outbox, http):
+        await outbox.time.advance(5)
+        assert "other" in {due.process_id for due in http.sent}
+        assert http.running["https://slow.example/"] == AT_ONCE_PER_ENDPOINT
+
+
+@pytest.mark.asyncio
+async def test_what_waits_in_the_line_is_looked_at_again_when_there_is_news() -> None:
+    """An event that is ordered anew goes before the later one of its process, though that stood in the line."""
+    outbox, http = Outbox(Time()), Http(hold=True)
+    for number in range(2 * SHORT):
+        outbox.add(f"slow{number}")
+    outbox.add("p", 2)
+    outbox.rows["p-1"].state = CallbackState.DEAD
+    async with sending(outbox, http) as sender:
+        await outbox.time.advance(1)
+        outbox.rows["p-1"].state = CallbackState.PENDING
+        await sender.kick()
+        await outbox.time.advance(1)
+        http.open.set()
+        for _ in range(20):
+            await outbox.time.settle()
+    assert http.order()["p"] == [1, 2]
 
 
 @pytest.mark.asyncio

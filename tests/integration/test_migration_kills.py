@@ -98,9 +98,8 @@ def test_an_upgrade_that_is_killed_is_done_again(filled: Callable[[], tuple[str,
         with engines.writer.connect() as connection:
             assert revision(connection) in ("0001", head()), "half of an upgrade was kept"
         upgrade(engines)
-        rows["meta"][0]["value"] = 0
         for row in rows["meta"]:
-            del row["value"]
+            del row["value"]  # the epoch, which every try may raise
         kept(engines, rows)
         with engines.writer.connect() as connection:
             assert revision(connection) == head()

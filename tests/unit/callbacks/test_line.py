@@ -49,3 +49,11 @@ def test_only_so_many_are_kept_of_an_endpoint_and_one_of_a_process() -> None:
 def test_an_url_that_makes_no_sense_is_its_own_endpoint() -> None:
     assert endpoint_of("https://a.example/x") == "a.example:443"
     assert endpoint_of("nonsense") == "nonsense"
+
+
+def test_a_line_that_is_cleared_takes_the_same_again() -> None:
+    line = DueLine(1)
+    assert line.add(callback("1"))
+    line.clear()
+    assert (len(line), line.take(lambda _endpoint: True)) == (0, None)
+    assert line.add(callback("1"))
