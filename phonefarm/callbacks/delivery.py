@@ -1,8 +1,8 @@
 """One attempt to deliver one callback.
 
-The name in the URL is resolved and checked (``guard``), and the connection goes to exactly that address: the URL
-that is handed to the HTTP client carries the address, while the Host header, the TLS server name and the
-certificate check keep the name. So a name that changes its answer between check and connect gains nothing.
+The name in the URL is resolved and checked (``guard``), and the connection goes to exactly that address: the HTTP
+client asks nobody else for one, while the Host header, the TLS server name and the certificate check keep the name. So
+a name that changes its answer between check and connect gains nothing. No redirect is followed.
 
 A connection may be one that an earlier attempt to the same endpoint, under the same name at the same address, has left
 open (``lanes``); the name is resolved and checked for each attempt nevertheless.
@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
+from yarl import URL
 
 from phonefarm.callbacks.guard import (
     Address,
@@ -33,14 +34,13 @@ from phonefarm.callbacks.guard import (
     resolve_and_check,
     system_resolver,
 )
-from phonefarm.callbacks.lanes import Lanes
+from phonefarm.callbacks.lanes import CONNECT_SECONDS, Lanes
 from phonefarm.callbacks.schedule import asked_for, retry_in
 from phonefarm.callbacks.signing import callback_headers, standard_key
 from phonefarm.errors import Fault
 from phonefarm.models.clock import Clock, system_clock
 from phonefarm.models.outbox import CallbackState, Delivery, DueCallback
 
-CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
 ANSWER_BYTES = 64 * 1024
 
@@ -83,8 +83,7 @@ class CallbackHttp:
         self._chance = chance
         self._resolver = resolver
         self._total_seconds = total_seconds
-        self._lanes = Lanes(tls)
-        self._timeout = httpx.Timeout(total_seconds, connect=connect_seconds).as_dict()
+        self._lanes = Lanes(tls, connect_seconds=connect_seconds)
 
     async def deliver(self, due: DueCallback) -> Delivery:
         """One attempt, within ``total_seconds``. Failures are values; ``error`` is a name, never the answer."""
@@ -113,35 +112,33 @@ class CallbackHttp:
         async with self._lanes.to(endpoint, address) as lane:
             try:
                 async with asyncio.timeout_at(deadline):
-                    opened = await lane.handle_async_request(self._request(due, endpoint, address))
+                    opened = await lane.post(
+                        url_at(due.url, endpoint), data=due.body, headers=self._headers(due), allow_redirects=False
+                    )
             except TimeoutError:
                 return "timeout"
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            except (aiohttp.ClientError, ValueError) as error:
                 return _error_name(error)
             return await self._finish(opened, deadline)
 
-    def _request(self, due: DueCallback, endpoint: Endpoint, address: Address) -> httpx.Request:
+    def _headers(self, due: DueCallback) -> dict[str, str]:
         now = self._clock() // 1000
-        headers = callback_headers(
+        signed = callback_headers(
             secret=self._secret, second=self._second, event_id=due.event_id, body=due.body, timestamp=now
         )
-        headers |= {"Host": host_header(endpoint), "Accept-Encoding": "identity"}
-        url = pinned_url(due.url, endpoint, address)
-        named = {"sni_hostname": endpoint.host} if endpoint.scheme == "https" else {}
-        extensions = {"timeout": self._timeout, **named}
-        return httpx.Request("POST", url, content=due.body, headers=headers, extensions=extensions)
+        return signed | {"Accept-Encoding": "identity"}
 
-    async def _finish(self, response: httpx.Response, deadline: float) -> Answer:
-        """Reads what is polite of the body, until ``deadline`` at the latest, and hangs up."""
+    async def _finish(self, answer: aiohttp.ClientResponse, deadline: float) -> Answer:
+        """Reads what is polite of the body, until ``deadline`` at the latest, and hangs up if there is more."""
         try:
             async with asyncio.timeout_at(deadline):
-                await _read_some(response)
+                await _read_some(answer)
         except TimeoutError:
             pass  # the status is here, and that is what counts
         finally:
-            await response.aclose()
-        asked = parse_retry_after(response.headers.get("retry-after"), now=self._clock() / 1000)
-        return Answer(status=response.status_code, retry_after=asked)
+            answer.close()
+        asked = parse_retry_after(answer.headers.get("Retry-After"), now=self._clock() / 1000)
+        return Answer(status=answer.status, retry_after=asked)
 
 
 def judge_answer(due: DueCallback, got: Answer | str, *, jitter: float) -> Delivery:
@@ -183,12 +180,11 @@ def parse_retry_after(text: str | None, *, now: float) -> float | None:
         return None
 
 
-def pinned_url(url: str, endpoint: Endpoint, address: Address) -> httpx.URL:
-    """The URL with the checked address in the place of its host; path and query as they were written."""
+def url_at(url: str, endpoint: Endpoint) -> URL:
+    """The URL as it was checked, with path and query as they were written."""
     parts = urlsplit(url)
-    host = f"[{address}]" if address.version == 6 else str(address)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return httpx.URL(f"{endpoint.scheme}://{host}:{endpoint.port}").copy_with(raw_path=target.encode("ascii"))
+    return URL(f"{endpoint.scheme}://{host_header(endpoint)}{target}", encoded=True)
 
 
 def host_header(endpoint: Endpoint) -> str:
@@ -198,26 +194,19 @@ def host_header(endpoint: Endpoint) -> str:
     return host if endpoint.port == own else f"{host}:{endpoint.port}"
 
 
-async def _read_some(response: httpx.Response) -> None:
+async def _read_some(answer: aiohttp.ClientResponse) -> None:
     """At most ANSWER_BYTES of the body, undecoded; a body that is cut, slow or broken does not matter."""
     read = 0
     try:
-        async for chunk in response.aiter_raw(8_192):
+        while read < ANSWER_BYTES and (chunk := await answer.content.readany()):
             read += len(chunk)
-            if read >= ANSWER_BYTES:
-                return
-    except httpx.HTTPError:
+    except (aiohttp.ClientError, OSError):
         return
 
 
 def _error_name(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return "tls_failed"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.TimeoutException):
-        return "timeout"
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, aiohttp.ClientSSLError) or isinstance(error.__cause__, ssl.SSLError):
+        return "tls_failed"
+    if isinstance(error, aiohttp.ClientConnectorError):
         return "connect_failed"
-    return "connection_broken" if isinstance(error, httpx.NetworkError) else "bad_answer"
+    return "connection_broken" if isinstance(error, aiohttp.ClientOSError) else "bad_answer"

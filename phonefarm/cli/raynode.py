@@ -76,6 +76,8 @@ _SETTLED = {
     "RAY_ROTATION_BACKUP_COUNT": "2",
     # Ray makes its workers yield to every program of the machine (15 nicer); ours hold leases, and answer callers.
     "RAY_worker_niceness": "0",
+    # Every event of Ray's loops is timed for a log that nobody reads, a hundred of them a second in an idle worker.
+    "RAY_event_stats": "0",
     # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # A second program on a port of ours must fail, not share it.

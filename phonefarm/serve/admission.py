@@ -140,11 +140,15 @@ def _meaning(entry: CapabilityEntry | None, body: Mapping[str, Any], rules: Rule
         yield from _prompt_faults(entry, body["inputs"], rules)
 
 
+_MODES = frozenset(mode.value for mode in Mode)
+_ROUTINGS = frozenset(routing.value for routing in Routing)
+
+
 def _mode_faults(entry: CapabilityEntry | None, body: Mapping[str, Any]) -> Iterator[Fault]:
     name = body.get("mode")
     if not isinstance(name, str):
         return
-    if name not in {mode.value for mode in Mode}:
+    if name not in _MODES:
         code = f"unsupported_mode:{shown(body.get('capability'))}:{shown(name)}"
         yield Fault(loc=("mode",), code=code, msg="must be manual or unattended")
     elif entry is not None and (refused := entry.mode_code(Mode(name))):
@@ -158,7 +162,7 @@ def _routing_faults(
     if not isinstance(name, str):
         return
     loc = ("target", "routing")
-    if name not in {routing.value for routing in Routing}:
+    if name not in _ROUTINGS:
         code = f"unsupported_routing:{shown(body.get('capability'))}:{shown(name)}"
         yield Fault(loc=loc, code=code, msg="must be direct, queue or group")
     elif entry is not None and (refused := entry.routing_code(Routing(name))):

@@ -6,7 +6,7 @@ one before it whatever the sender does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -86,8 +86,22 @@ def _callback(row: Any) -> DueCallback:
 def done(tx: Tx, deliveries: Sequence[Delivery], new_id: Callable[[], str]) -> None:
     """Write what came of deliveries. One already settled is left as it is, and an attempt counts once, however often
     it is reported."""
-    history = [entry for delivery in deliveries if (entry := _settle(tx, delivery)) is not None]
+    history: list[Note] = []
+    for alike in _alike(deliveries):
+        created = _settle(tx, alike)
+        for delivery in alike:
+            if (created_at := created.pop(delivery.event_id, None)) is not None:
+                history += _followed(tx, delivery, created_at)
     note(tx, history, new_id)
+
+
+def _alike(deliveries: Sequence[Delivery]) -> Iterable[list[Delivery]]:
+    """Those of which the same is to be written, together: mostly all, since mostly all were delivered."""
+    found: dict[tuple[Any, ...], list[Delivery]] = {}
+    for one in deliveries:
+        key = (one.state, one.attempts, one.http_status, one.error, one.retry_in)
+        found.setdefault(key, []).append(one)
+    return found.values()
 
 
 def redeliver(tx: Tx, event_id: str, new_id: Callable[[], str], *, system: str | None) -> dict[str, Any]:
@@ -110,43 +124,46 @@ def _found(tx: Tx, event_id: str, system: str | None) -> Row:
     return row
 
 
-def _settle(tx: Tx, delivery: Delivery) -> Note | None:
-    """What is to stand in the history of it, if anything."""
+def _settle(tx: Tx, alike: Sequence[Delivery]) -> dict[str, int]:
+    """When each that was still to be settled was made, by event."""
+    one = alike[0]
     values = {
-        "event_id": delivery.event_id,
-        "before": delivery.attempts,
-        "state": delivery.state.value,
-        "attempts": delivery.attempts + 1,
-        "http_status": delivery.http_status,
-        "error": delivery.error,
-        "delivered_at": tx.now if delivery.state is CallbackState.DELIVERED else None,
-        "due_at": tx.now + round((delivery.retry_in or 0.0) * 1000),
+        "event_ids": [delivery.event_id for delivery in alike],
+        "before": one.attempts,
+        "state": one.state.value,
+        "attempts": one.attempts + 1,
+        "http_status": one.http_status,
+        "error": one.error,
+        "delivered_at": tx.now if one.state is CallbackState.DELIVERED else None,
+        "due_at": tx.now + round((one.retry_in or 0.0) * 1000),
     }
-    created_at = tx.rows(_SETTLE, values).scalar_one_or_none()
-    if created_at is None:
-        return None
+    return {row.id: row.created_at for row in tx.rows(_SETTLE, values)}
+
+
+def _followed(tx: Tx, delivery: Delivery, created_at: int) -> list[Note]:
+    """What else follows from one that was just settled; what is to stand in the history of it, if anything."""
     _counted(tx, delivery.state, created_at)
     if delivery.gone:
         later = (outbox.c.process_id == delivery.process_id, outbox.c.state == _PENDING)
         dead = sa.update(outbox).where(*later).values(state=CallbackState.DEAD.value, error="receiver_gone")
         counting.moves(tx.tally, metrics.CALLBACKS, _PENDING, CallbackState.DEAD.value, tx.rows(dead).rowcount)
     if delivery.state is CallbackState.PENDING:
-        return None
+        return []
     data = {"event_id": delivery.event_id, "http_status": delivery.http_status, "error": delivery.error}
     kind = "callback.delivered" if delivery.state is CallbackState.DELIVERED else "callback.died"
-    return Note(process_id=delivery.process_id, kind=kind, data=data)
+    return [Note(process_id=delivery.process_id, kind=kind, data=data)]
 
 
 _SETTLED = ("state", "attempts", "http_status", "error", "delivered_at", "due_at")
 _SETTLE = (
     sa.update(outbox)
     .where(
-        outbox.c.id == sa.bindparam("event_id"),
+        outbox.c.id.in_(sa.bindparam("event_ids", expanding=True)),
         outbox.c.state == _PENDING,
         outbox.c.attempts == sa.bindparam("before"),
     )
     .values({name: sa.bindparam(name) for name in _SETTLED})
-    .returning(outbox.c.created_at)
+    .returning(outbox.c.id, outbox.c.created_at)
 )
 _OUTCOMES = {CallbackState.PENDING: "retrying", CallbackState.DELIVERED: "delivered", CallbackState.DEAD: "dead"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from phonefarm.callbacks.delivery import (
     host_header,
     judge_answer,
     parse_retry_after,
-    pinned_url,
+    url_at,
 )
 from phonefarm.callbacks.guard import Endpoint
 from phonefarm.callbacks.signing import verify
@@ -358,9 +357,16 @@ def test_retry_after(text: str | None, seconds: float | None) -> None:
     assert parse_retry_after(text, now=NOW) == seconds
 
 
-def test_pinned_urls_keep_path_and_query() -> None:
-    endpoint = Endpoint(scheme="https", host="hook.example", port=443)
-    url = pinned_url("https://hook.example/a%2Fb/c?x=%20&y", endpoint, ip_address("2606:4700::1"))
-    assert (url.host, url.raw_path) == ("2606:4700::1", b"/a%2Fb/c?x=%20&y")
-    assert host_header(endpoint) == "hook.example"
-    assert host_header(Endpoint(scheme="http", host="::1", port=81)) == "[::1]:81"
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        (Endpoint(scheme="https", host="hook.example", port=443), "hook.example"),
+        (Endpoint(scheme="http", host="::1", port=81), "[::1]:81"),
+        (Endpoint(scheme="http", host="127.1", port=80), "127.1"),
+    ],
+)
+def test_urls_keep_path_and_query(endpoint: Endpoint, host: str) -> None:
+    target = "/a%2Fb/../c?x=%20&y&z=%C3%a9"
+    url = url_at(f"{endpoint.scheme}://HOOK{target}#part", endpoint)
+    assert str(url) == f"{endpoint.scheme}://{host}{target}"
+    assert (url.raw_path_qs, host_header(endpoint)) == (target, host)
