@@ -62,6 +62,13 @@ _HAPROXY_FILES = {
 }
 #: Ray's own directory within the private one.
 RAY_DIR = "r"
+#: What the nodes of a farm over several hosts are started with too (cluster.yaml, deploy/systemd).
+EVERY_NODE = {
+    # Ray makes its workers yield to every program of the machine (15 nicer); ours hold leases, and answer callers.
+    "RAY_worker_niceness": "0",
+    # Every event of Ray's loops is timed for a log that nobody reads, a hundred of them a second in an idle worker.
+    "RAY_event_stats": "0",
+}
 _SETTLED = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -74,10 +81,7 @@ _SETTLED = {
     # Ray keeps half a gigabyte of each of its logs, six times over, if nobody says otherwise.
     "RAY_ROTATION_MAX_BYTES": "10000000",
     "RAY_ROTATION_BACKUP_COUNT": "2",
-    # Ray makes its workers yield to every program of the machine (15 nicer); ours hold leases, and answer callers.
-    "RAY_worker_niceness": "0",
-    # Every event of Ray's loops is timed for a log that nobody reads, a hundred of them a second in an idle worker.
-    "RAY_event_stats": "0",
+    **EVERY_NODE,
     # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # A second program on a port of ours must fail, not share it.

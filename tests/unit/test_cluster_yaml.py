@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from phonefarm.actors.spawn import HEAD_LABEL, HOST_LABEL
+from phonefarm.cli import raynode
 
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -29,3 +30,14 @@ def test_its_nodes_have_the_labels_that_actors_are_pinned_by_and_need_a_token() 
         assert "RAY_AUTH_MODE=token" in line
         assert "--object-store-memory=" in line
     assert "RAY_gcs_storage=rocksdb RAY_gcs_storage_path=" in head
+
+
+def test_workers_of_every_node_are_started_as_those_of_a_farm_of_one_node() -> None:
+    config = yaml.safe_load(CLUSTER.read_text())
+    lines = [start_line(config, f"{role}_start_ray_commands") for role in ("head", "worker")]
+    units = [
+        (CLUSTER.parent / "deploy" / "systemd" / f"phonefarm-{role}.service").read_text() for role in ("head", "host")
+    ]
+    for text in (*lines, *units):
+        for name in ("RAY_worker_niceness", "RAY_event_stats"):
+            assert f"{name}={raynode.EVERY_NODE[name]}" in text.split()
