@@ -40,4 +40,4 @@ def test_workers_of_every_node_are_started_as_those_of_a_farm_of_one_node() -> N
     ]
     for text in (*lines, *units):
         for name in ("RAY_worker_niceness", "RAY_event_stats"):
-            assert f"{name}={raynode.EVERY_NODE[name]}" in text.split()
+            assert re.search(rf"\b{name}={raynode.EVERY_NODE[name]}\b", text)
