@@ -10,7 +10,7 @@
     |   +-- TooManyRequests 429         the intake is full; try again after Retry-After
     +-- Unavailable 503                 storage, manager or router is away; try again
     |   +-- StorageUnavailable          the database does not answer
-    |   |   +-- StorageFull             its disk is full
+    |   |   +-- StorageFull             its disk is full, or a quota or limit is reached
     |   |   +-- StorageReadOnly         it can be read, not written
     |   |   +-- StorageBusy             somebody else holds it, or it has no room for us
     |   |   +-- StorageRefused          it must not be used (damaged, foreign, schema too new, not durable)
@@ -163,7 +163,10 @@ class StorageUnavailable(Unavailable):
 
 class StorageFull(StorageUnavailable):
     code = "storage_full"
-    next_step = "make room on the disk of the database; the farm goes on by itself, and the same request_id is safe"
+    next_step = (
+        "make room on the disk of the database, or raise the quota or file size limit it has reached (the farm's log "
+        "names it); the farm goes on by itself, and the same request_id is safe"
+    )
 
 
 class StorageReadOnly(StorageUnavailable):

@@ -27,7 +27,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from phonefarm.errors import StorageBusy, StorageRefused, StorageUnavailable
 from phonefarm.store.holders import holder_of
-from phonefarm.store.trouble import reopen_after_loss
+from phonefarm.store.trouble import asks_the_system, reopen_after_loss
 
 #: How long a transaction waits for another process's one.
 BUSY_MS = 5_000
@@ -47,6 +47,7 @@ def writer(path: Path, *, alone: bool) -> Engine:
     sa.event.listen(engine, "connect", _tuner(path, alone))
     sa.event.listen(engine, "begin", _beginner(path))
     sa.event.listen(engine, "handle_error", reopen_after_loss)
+    sa.event.listen(engine, "handle_error", asks_the_system(path), retval=True)
     return engine
 
 

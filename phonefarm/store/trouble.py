@@ -9,14 +9,21 @@ as they are, so that the writer can run its neighbours without it.
 
 SQLite is known by its primary result code, PostgreSQL by SQLSTATE; a server that refuses a connection sends none, so
 there its words decide.
+
+Of a write that fails SQLite tells a full disk from the rest and no more: a quota, the limit for the size of a file and
+a broken disk are one code, and a disk without room for another file is a file that cannot be opened. What the operating
+system said is kept from us. So it is asked again, by a write of the same kind beside the database.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.util import CommandError
@@ -43,6 +50,16 @@ _SQLITE_LOST = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CANTOPEN,
 }
+#: These are said of a write for reasons that SQLite keeps to itself.
+_SQLITE_UNSAID = {
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_CANTOPEN,
+}
+#: The size of the write that asks for the reason.
+_ATTEMPT = 64 * 1024
 _POSTGRESQL: Mapping[str, Kind] = {
     "53100": StorageFull,  # disk_full
     "25006": StorageReadOnly,  # read_only_sql_transaction
@@ -62,6 +79,7 @@ _POSTGRESQL_WORDS: Mapping[str, Kind] = {
 _OS: Mapping[int, Kind] = {
     errno.ENOSPC: StorageFull,
     errno.EDQUOT: StorageFull,
+    errno.EFBIG: StorageFull,  # as by RLIMIT_FSIZE, whose signal Python ignores
     errno.EROFS: StorageReadOnly,
     errno.EACCES: StorageReadOnly,
     errno.EPERM: StorageReadOnly,
@@ -111,6 +129,30 @@ def reopen_after_loss(context: ExceptionContext) -> None:
     """Listens to an engine's errors, so that its pool opens another connection after some."""
     if context.original_exception is not None and loses_connection(context.original_exception):
         context.is_disconnect = True
+
+
+def asks_the_system(path: Path) -> Callable[[ExceptionContext], StorageUnavailable | None]:
+    """Listens to the errors of a SQLite engine: our error for those whose reason only the operating system says."""
+
+    def listen(context: ExceptionContext) -> StorageUnavailable | None:
+        code = getattr(context.original_exception, "sqlite_errorcode", None)
+        return _asked(path) if code in _SQLITE_UNSAID else None
+
+    return listen
+
+
+def _asked(path: Path) -> StorageUnavailable | None:
+    """What is said of a write behind the end of a file that is as long as the database's longest; None: it succeeds."""
+    files = (path, Path(f"{path}-wal"))
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.seek(max((known.stat().st_size for known in files if known.exists()), default=0))
+            file.write(bytes(_ATTEMPT))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return of_system(OSError(error.errno, error.strerror, str(path)))
+    return None
 
 
 def _kind(error: BaseException | None) -> Kind:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psycopg
 
 from tests.databases import Postgres, postgres_server
 
@@ -22,11 +25,12 @@ class Controlled:
         self.directory = postgres._socket_dir
         self._pg_ctl = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pg_ctl"
 
-    def control(self, *words: str) -> None:
-        """Run pg_ctl as the server's user."""
+    def control(self, *words: str, check: bool = True) -> int:
+        """Run pg_ctl as the server's user. Returns how it ended, 0 for well."""
         command = [str(self._pg_ctl), "-w", "-D", str(self.directory), "-l", str(self.directory / "log"), *words]
         user = "pgserver" if os.geteuid() == 0 else None
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=user, timeout=60, cwd="/")
+        done = subprocess.run(command, check=check, stdout=subprocess.DEVNULL, user=user, timeout=60, cwd="/")
+        return done.returncode
 
     def new_database(self) -> str:
         """The URL of a new database with the current schema."""
@@ -40,11 +44,43 @@ class Controlled:
         """As after a crash: every session is cut, the log is replayed."""
         self.control("-m", "immediate", "restart")
 
+    def is_running(self) -> bool:
+        return self.control("status", check=False) == 0
+
+    def end(self) -> None:
+        """The package ends the server that it has started, not one that was started again here."""
+        if self.is_running():
+            self.control("-m", "immediate", "stop")
+
+    def move_log(self, place: Path) -> None:
+        """Its write-ahead log goes to another disk."""
+        self.control("-m", "fast", "stop")
+        log = self.directory / "pg_wal"
+        subprocess.run(["cp", "-a", str(log), str(place)], check=True)
+        shutil.rmtree(log)
+        log.symlink_to(place)
+        self.control("restart")
+
+    def use_up_log(self) -> None:
+        """Go to the end of the last file that there is for the log: whatever is written next needs another."""
+        last = max(file.name for file in (self.directory / "pg_wal").iterdir() if len(file.name) == 24)
+        with psycopg.connect(host=str(self.directory), user="postgres", dbname="postgres", autocommit=True) as admin:
+            now = ""
+            while now < last:
+                admin.execute("SELECT pg_switch_wal()")
+                admin.execute("SELECT pg_logical_emit_message(false, 'test', 'a', true)")
+                ((now,),) = admin.execute("SELECT pg_walfile_name(pg_current_wal_lsn())").fetchall()
+            admin.execute("SELECT pg_switch_wal()")
+
 
 @contextmanager
 def controlled_postgres() -> Iterator[Controlled]:
     with postgres_server() as postgres:
-        yield Controlled(postgres)
+        controlled = Controlled(postgres)
+        try:
+            yield controlled
+        finally:
+            controlled.end()
 
 
 class CutAtCommit:

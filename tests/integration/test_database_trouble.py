@@ -1,4 +1,4 @@
-"""Databases that are full, read-only, locked, damaged, foreign or out of connections (fault 33), seen by callers.
+"""Databases that are read-only, locked, damaged, foreign or out of connections (fault 33), seen by callers.
 
 The real app in front of the real manager and router. In each case: 503 with a name and a next step, never a 202; the
 farm stays up, and goes on by itself when the cause is gone.
@@ -11,102 +11,22 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg
 import pytest
-import sqlalchemy as sa
 
-from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import StorageBusy
-from phonefarm.store import database, postgresql, sqlite, tables
+from phonefarm.store import database, postgresql
 from phonefarm.store.engine import check_integrity, open_engines, sqlite_url
 from phonefarm.store.writer import Tx
-from tests.contract.bad_requests import ENQUEUE, KEY, valid_keyword_request
 from tests.databases import Postgres
-from tests.farmtools import LocalFarm
-from tests.unit.serve.http import connect
+from tests.integration.conftest import Mounts
+from tests.integration.trouble_desk import desk, whole
 
-pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_MS", 200)
-    monkeypatch.setattr(database, "_LAST_PAUSE", 0.3)
-
-
-class Desk:
-    """A farm behind its HTTP app, whatever its database says."""
-
-    def __init__(self, farm: LocalFarm, client: httpx.AsyncClient) -> None:
-        self.farm = farm
-        self.client = client
-        self.sent: list[str] = []
-
-    async def send(self, key: str) -> httpx.Response:
-        """A submission for any phone, padded so that it needs some room."""
-        self.sent.append(key)
-        body = valid_keyword_request(request_id=key, target={"routing": "queue"})
-        body["callback"]["metadata"] = {"padding": "x" * 4_000}
-        return await self.client.post(ENQUEUE, json=body)
-
-    async def refused(self, code: str) -> dict[str, Any]:
-        """Refused by that name. Before, the farm may still be opening its database, or have room for a little more."""
-        answer = await self.send("first")
-        while answer.status_code == 202 or answer.json()["code"] != code:
-            assert answer.status_code in (202, 503), answer.text
-            assert len(self.sent) < 2_000, answer.text
-            await asyncio.sleep(0.01 if answer.status_code == 503 else 0)
-            answer = await self.send(f"refused-{len(self.sent)}")
-        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-        assert answer.headers["retry-after"]
-        if code != "storage_full":  # it is ready for whatever needs no room
-            assert (await self.client.get("/readyz")).status_code == 503
-        assert (await self.client.get("/healthz")).status_code == 200
-        problem: dict[str, Any] = answer.json()
-        assert len(problem["detail"]) > len(code) + 20, "a next step"
-        return problem
-
-    async def accepts_again(self) -> None:
-        """By itself: something new is sent until it is written."""
-
-        async def taken() -> bool:
-            return (await self.send(f"again-{len(self.sent)}")).status_code == 202
-
-        await self.farm.until(taken)
-
-
-@asynccontextmanager
-async def desk(url: str, directory: Path) -> AsyncIterator[Desk]:
-    """Starts without waiting for the database."""
-    farm = LocalFarm(url, directory, terms=LeaseTerms(), clock=None)
-    starting = asyncio.gather(farm.manager.start(), farm.router.start())
-    try:
-        async with connect(farm.manager, key=KEY) as client:
-            yield Desk(farm, client)
-    finally:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        await farm.stop()
-
-
-def whole(url: str) -> int:
-    """How many processes a database has; each with its item, its history and its callback."""
-    engines = open_engines(url)
-    check_integrity(engines)
-    with engines.reader.connect() as connection:
-        counts = {
-            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            for table in (tables.processes, tables.items, tables.events, tables.outbox)
-        }
-    engines.dispose()
-    (count,) = counts
-    return int(count)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("short_waits")]
 
 
 # -- a SQLite file that must not be used ---------------------------------------------------------
@@ -219,70 +139,14 @@ def test_a_database_without_its_wal_is_refused_until_it_is_put_back(tmp_path: Pa
 # -- SQLite that cannot be written now -----------------------------------------------------------
 
 
-@pytest.fixture
-def mounts(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts below the test's directory; they need root and a kernel that lets it mount."""
-    place = tmp_path / "mounted"
-    place.mkdir()
-    mounted = False
-
-    def mount(*options: str) -> Path:
-        nonlocal mounted
-        done = subprocess.run(["mount", *options, str(place)], capture_output=True, text=True)
-        if done.returncode != 0 and not mounted:
-            pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
-        assert done.returncode == 0, done.stderr
-        mounted = True
-        return place
-
-    yield mount
-    if mounted:
-        subprocess.run(["umount", str(place)], check=True)
-
-
 @pytest.mark.fault(33)
-async def test_a_full_file_system(tmp_path: Path, mounts: Callable[..., Path]) -> None:
-    place = mounts("-t", "tmpfs", "-o", "size=1m", "tmpfs")
-    url = sqlite_url(place / "farm.db")
-    async with desk(url, tmp_path) as here:
-        await here.refused("storage_full")
-        accepted = whole(url)
-        await here.refused("storage_full")
-        assert whole(url) == accepted, "nothing is half-written"
-        mounts("-o", "remount,size=16m")
-        await here.accepts_again()
-        assert whole(url) == accepted + 1
-
-
-@pytest.mark.fault(33)
-async def test_a_read_only_file_system(tmp_path: Path, mounts: Callable[..., Path]) -> None:
-    place = mounts("--bind", str(tmp_path / "mounted"))
+async def test_a_read_only_file_system(tmp_path: Path, mounts: Mounts) -> None:
+    mounts("--bind", str(mounts.place))
     mounts("-o", "remount,ro,bind")
-    async with desk(sqlite_url(place / "farm.db"), tmp_path) as here:
+    async with desk(sqlite_url(mounts.place / "farm.db"), tmp_path) as here:
         await here.refused("storage_read_only")
         mounts("-o", "remount,rw,bind")
         await here.accepts_again()
-
-
-@pytest.mark.fault(33)
-async def test_a_full_database(tmp_path: Path) -> None:
-    """As above where nothing may be mounted: SQLite itself allows no more pages."""
-    url = sqlite_url(tmp_path / "farm.db")
-    async with desk(url, tmp_path) as here:
-        await here.accepts_again()
-        await allow_pages(here, 1)
-        await here.refused("storage_full")
-        accepted = whole(url)
-        await allow_pages(here, 1_000_000)
-        await here.accepts_again()
-        assert whole(url) == accepted + 1
-
-
-async def allow_pages(here: Desk, count: int) -> None:
-    """Fewer than there are means: no more than there are."""
-    await here.farm.manager._db.write(
-        lambda tx: tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {count}").close()
-    )
 
 
 @pytest.mark.fault(33)
