@@ -7,7 +7,8 @@ of a process. Beside them one loop, one turn at a time:
 1. report every delivery that has ended and is not yet reported, in one call;
 2. if the line is short and there may be more, ask for what is due: callbacks that are first of their process and whose
    time has come;
-3. wait until something ends, a kick comes, the next one becomes due, or the rescue timer fires.
+3. wait until something ends, a kick comes, the next one becomes due, or the rescue timer fires; and until a moment has
+   passed since the turn began, so that what ends meanwhile is told in one call and written in one commit.
 
 A process stays closed from the start of a delivery until its report has reached the manager, so its events never
 overtake each other. If the manager is away the loop backs off, keeps what it could not report and reports it
@@ -38,6 +39,8 @@ from phonefarm.models.outbox import CallbackState, Delivery, DueCallback, DuePag
 AT_ONCE = 16
 AT_ONCE_PER_ENDPOINT = 4
 RESCUE_SECONDS = 30.0
+#: A turn begins no sooner after the last one began. Deliveries start and end meanwhile.
+PACE_SECONDS = 0.05
 #: How many callbacks one question asks for at first, and at most.
 ASK, ASK_MOST = 2 * AT_ONCE, 512
 #: How many are kept of one endpoint, and below how many a line is short.
@@ -67,7 +70,8 @@ class DeliveryPort(Protocol):
 class CallbackSender:
     """Fulfils ``SenderPort``. Owns ``http`` and closes it in ``stop``.
 
-    ``sleep`` takes seconds; ``chance`` gives 0..1. All methods belong to one event loop.
+    ``sleep`` takes seconds; ``chance`` gives 0..1; ``pace_seconds`` are the loop's, whatever ``sleep`` is. All methods
+    belong to one event loop.
     """
 
     def __init__(
@@ -78,12 +82,14 @@ class CallbackSender:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         rescue_seconds: float = RESCUE_SECONDS,
+        pace_seconds: float = PACE_SECONDS,
     ) -> None:
         self._manager = manager
         self._http = http
         self._sleep = sleep
         self._chance = chance
         self._rescue_seconds = rescue_seconds
+        self._pace_seconds = pace_seconds
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[None], str] = {}
@@ -124,6 +130,7 @@ class CallbackSender:
         rang = False
         while True:
             self._wake.clear()
+            began = asyncio.get_running_loop().time()
             try:
                 pause = await self._turn(rang)
                 self._failures = 0
@@ -131,6 +138,8 @@ class CallbackSender:
                 await self._sleep(self._backoff(error))
                 continue
             rang = pause > 0 and await self._wait(pause)
+            if pause > 0:
+                await asyncio.sleep(began + self._pace_seconds - asyncio.get_running_loop().time())
 
     async def _turn(self, rang: bool) -> float:
         """Steps 1 and 2; returns the seconds to wait in step 3. ``rang``: the time of the last wait was up."""

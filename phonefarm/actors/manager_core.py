@@ -32,6 +32,8 @@ T = TypeVar("T")
 log = logs.logger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
+#: Seconds from one word to the callback sender to the next: each costs both of them a call.
+_KICKS_APART = 0.025
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +96,8 @@ class ManagerCore:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._missed: FarmChange | None = None
+        self._to_kick = False
+        self._kicks: asyncio.Task[None] | None = None
 
     def _now(self) -> int:
         return (self._clock or system_clock)()
@@ -150,8 +154,16 @@ class ManagerCore:
             self._kick()
 
     def _kick(self) -> None:
-        """Tell the callback sender that something is due."""
-        self._background(_quietly(self._sender.kick()))
+        """Tell the callback sender that something is due: at once, or together with what becomes due in a moment."""
+        self._to_kick = True
+        if self._kicks is None or self._kicks.done():
+            self._kicks = self._background(self._kick_while_asked())
+
+    async def _kick_while_asked(self) -> None:
+        while self._to_kick:
+            self._to_kick = False
+            await _quietly(self._sender.kick())
+            await asyncio.sleep(_KICKS_APART)
 
     def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,7 +1,8 @@
 """The manager's desk for processes: accepting, reading, waiting for news, cancelling, replaying.
 
-A submission: ask the router where it would run, look its key up and commit it in one transaction, then tell the router
-and the callback sender. Nobody is told anything before it is committed; a duplicate needs no router.
+A submission: ask the router where it would run (unless any phone will do), look its key up and commit it in one
+transaction, then tell the router and the callback sender. Nobody is told anything before it is committed; a duplicate
+needs no router.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from phonefarm import tracing
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
+from phonefarm.core import routing
 from phonefarm.core.metrics import REQUESTS
 from phonefarm.core.planning import plan
 from phonefarm.errors import NotFound, RequestError, Unavailable
@@ -28,6 +30,7 @@ from phonefarm.models.process import (
     Resolution,
     Submission,
     SubmitOutcome,
+    Target,
 )
 from phonefarm.models.reading import ProcessAsked, ProcessRead, idle_items
 from phonefarm.store import accept, attention, cancel, lists, process_views, replay, views
@@ -47,7 +50,7 @@ class ProcessDesk(ManagerCore):
 
     async def _submit_many(self, batch: Sequence[Submission]) -> list[SubmitOutcome]:
         try:
-            resolved = await self._router.resolve([s.target for s in batch])
+            resolved = await self._resolved([s.target for s in batch])
         except Unavailable:
             if (known := await self._known(batch)) is None:
                 raise
@@ -57,6 +60,13 @@ class ProcessDesk(ManagerCore):
             given = await self._answer(asked)
         self._count_others(batch, given)
         return given
+
+    async def _resolved(self, targets: Sequence[Target]) -> list[Resolution]:
+        """By the router, unless the target leaves nothing to be found out."""
+        found = [routing.resolve_unaided(target) for target in targets]
+        asked = [target for target, known in zip(targets, found, strict=True) if known is None]
+        answers = iter(await self._router.resolve(asked) if asked else ())
+        return [next(answers) if known is None else known for known in found]
 
     def _count_others(self, batch: Sequence[Submission], given: Sequence[SubmitOutcome]) -> None:
         """Those that were not accepted now; what was, is counted with its commit."""

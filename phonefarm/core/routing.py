@@ -37,6 +37,15 @@ def resolve(target: Target, directory: Directory) -> Resolution:
         return refusal
 
 
+def resolve_unaided(target: Target) -> Resolution | None:
+    """The item of a target that leaves everything open: any phone, no account. Nobody need be known for it, so nobody
+    need be asked. None for every other target."""
+    named = (target.phone_id, target.account_id, target.phone_group, target.account_group)
+    if target.routing is not Routing.QUEUE or any(one is not None for one in named):
+        return None
+    return (ResolvedItem(),)
+
+
 def _direct(target: Target, directory: Directory) -> Iterator[ResolvedItem]:
     account = _account(target.account_id, directory) if target.account_id else None
     if account is None:

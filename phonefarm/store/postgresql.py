@@ -12,6 +12,7 @@ any time, and then pinned for the session.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ log = logs.logger(__name__)
 IDLE_SECONDS = 30
 CONNECT_SECONDS = 5
 DEAD_MS = 15_000
+#: A session that has rested for longer may have been lost.
+REST_SECONDS = 0.5
 #: What the names of all our sessions begin with.
 OURS = "phonefarm"
 
@@ -39,13 +42,13 @@ def writer(url: URL, *, role: str) -> Engine:
         url,
         pool_size=1,
         max_overflow=0,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args=_arguments(url, f"{role} writer"),
     )
     sa.event.listen(engine, "connect", _limits(role))
     sa.event.listen(engine, "connect", _pin_durability)
     sa.event.listen(engine, "handle_error", reopen_after_loss)
+    _ping_after_rest(engine)
     return engine
 
 
@@ -56,13 +59,33 @@ def reader(url: URL, *, size: int, role: str) -> Engine:
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,
-        pool_pre_ping=True,
         isolation_level="REPEATABLE READ",
         connect_args=_arguments(url, f"{role} reader"),
     )
     sa.event.listen(engine, "connect", _limits(role))
     sa.event.listen(engine, "handle_error", reopen_after_loss)
+    _ping_after_rest(engine)
     return engine
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """A session that has rested is asked whether it lives before it is used, and replaced if not. SQLAlchemy's own
+    ``pool_pre_ping`` asks every time, which is a third of the processor time of a small transaction."""
+
+    def rests(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def is_wanted(connection: Any, record: Any, _proxy: Any) -> None:
+        since = record.info.get("rests_since")
+        if since is None or time.monotonic() - since < REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise sa.exc.DisconnectionError("the session was lost while it rested") from error
+
+    sa.event.listen(engine, "checkin", rests)
+    sa.event.listen(engine, "checkout", is_wanted)
 
 
 def check(connection: Connection) -> None:

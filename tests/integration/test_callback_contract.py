@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from phonefarm.actors import manager_core
 from phonefarm.actors.callback_sender import CallbackSender
 from phonefarm.actors.ports import FarmChange
 from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
@@ -28,6 +29,12 @@ pytestmark = pytest.mark.timeout(60)
 START = 1_790_000_000_000
 #: Contract section 7: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h.
 PAUSES = [5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200]
+
+
+@pytest.fixture(autouse=True)
+def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender hears at once of what is due: the day here passes in less than the moment that words gather for."""
+    monkeypatch.setattr(manager_core, "_KICKS_APART", 0.0)
 
 
 class AnyTarget:
@@ -198,7 +205,9 @@ async def story(db_url: str, directory: Path, behaviour: Behaviour, *, total: fl
     manager = ProcessManager(config, router=AnyTarget(), sender=Kick(), on_stale=lambda: None, clock=clock)
     await manager.start()
     outbox = Counted(manager)
-    sender.append(CallbackSender(outbox, http, sleep=clock.sleep, chance=lambda: 0.0, rescue_seconds=1e9))
+    sender.append(
+        CallbackSender(outbox, http, sleep=clock.sleep, chance=lambda: 0.0, rescue_seconds=1e9, pace_seconds=0.0)
+    )
     async with receiving(behaviour) as receiver:
         await sender[0].start()
         try:

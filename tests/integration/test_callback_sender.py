@@ -76,6 +76,7 @@ class Outbox:
         self.reports: list[list[Delivery]] = []
         self.away: list[Exception] = []
         self.lost_replies = 0
+        self.told = asyncio.Event()
 
     def add(self, process: str, count: int = 1, *, url: str = "https://hook.example/") -> None:
         for sequence in range(1, count + 1):
@@ -106,6 +107,7 @@ class Outbox:
     async def callbacks_done(self, deliveries: Sequence[Delivery]) -> None:
         await asyncio.sleep(0)
         self.reports.append(list(deliveries))
+        self.told.set()
         if self.away:
             raise self.away.pop(0)
         for delivery in deliveries:
@@ -166,7 +168,7 @@ class Http:
 
 @asynccontextmanager
 async def sending(outbox: Outbox, http: Http) -> AsyncIterator[CallbackSender]:
-    sender = CallbackSender(outbox, http, sleep=outbox.time.sleep, chance=lambda: 1.0)
+    sender = CallbackSender(outbox, http, sleep=outbox.time.sleep, chance=lambda: 1.0, pace_seconds=0.0)
     await sender.start()
     try:
         await outbox.time.settle()
@@ -435,3 +437,19 @@ async def test_real_receivers_one_of_which_hangs() -> None:
     hanging.close()
     assert hook.events.pop("later") == [1]
     assert set(map(tuple, hook.events.values())) == {(1, 2, 3)}
+
+
+@pytest.mark.asyncio
+async def test_what_ends_within_a_moment_is_told_in_one_call() -> None:
+    """The pace is so slow that all deliveries have ended, one after the other, when the second turn begins."""
+    outbox, http = Outbox(Time()), Http()
+    for number in range(8):
+        outbox.add(f"p{number}")
+    sender = CallbackSender(outbox, http, pace_seconds=0.5)
+    await sender.start()
+    while len(http.sent) < 8:
+        await asyncio.sleep(0)
+    assert outbox.reports == []
+    await outbox.told.wait()
+    await sender.stop()
+    assert [len(report) for report in outbox.reports] == [8]

@@ -14,8 +14,9 @@ from sqlalchemy.pool import QueuePool
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import StorageUnavailable, Unavailable
 from phonefarm.models.process import Accepted, Submission
-from phonefarm.store import tables
+from phonefarm.store import postgresql, tables
 from phonefarm.store.database import Database
+from phonefarm.store.engine import open_engines
 from tests.farmtools import LocalFarm, local_farm, submission
 from tests.integration.postgres_control import Controlled, CutAtCommit, controlled_postgres
 
@@ -148,3 +149,34 @@ async def test_a_phone_whose_last_report_was_committed_unanswered_gets_the_next_
         await caller.send(second)
         await farm.status_of(second.process_id, "completed")
         await check_rows(farm, caller.accepted)
+
+
+async def _end_sessions(url: str) -> None:
+    """End all sessions of a database, as a restart of its server does."""
+    engines = open_engines(url)
+    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+    with engines.reader.connect() as connection:
+        connection.exec_driver_sql(f"{others} AND pid <> pg_backend_pid()")
+    engines.dispose()
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("rest", [0.0, 3_600.0], ids=["asked", "not-asked"])
+async def test_a_session_that_was_lost_while_it_rested_is_replaced_before_anybody_notices(
+    server: Controlled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: float
+) -> None:
+    """Where it is not asked, because it was used a moment ago, the next call fails by name; the one after does not."""
+    monkeypatch.setattr(postgresql, "REST_SECONDS", rest)
+    url = server.new_database()
+    async with local_farm(url, tmp_path) as farm:
+        await farm.manager._db.write(lambda _tx: None)
+        await _end_sessions(url)
+        database, refused = farm.manager._db, 0
+        for _ in range(2):
+            try:
+                assert await database.write(lambda _tx: 1) == await database.read(lambda _c: 1)
+                break
+            except StorageUnavailable:
+                refused += 1
+        assert await database.write(lambda _tx: 1) == 1
+        assert (refused > 0) == (rest > 0)

@@ -15,8 +15,8 @@ from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import ActorUnavailable
 from phonefarm.models.outbox import CallbackState, Delivery
 from phonefarm.models.phone import PhoneReport
-from phonefarm.models.process import AccountCommand, CancelCommand
-from phonefarm.models.states import CancelStrategy, PhoneState
+from phonefarm.models.process import AccountCommand, CancelCommand, Resolution, Target
+from phonefarm.models.states import CancelStrategy, PhoneState, Routing
 from phonefarm.store.writer import Change
 from tests.farmtools import AUTHORISED, FakeDevice, FakeHandle, LocalFarm, NoHost, local_farm, submission
 
@@ -53,6 +53,37 @@ async def test_a_request_the_router_never_heard_of_is_run(
         await farm.status_of(order.process_id, "completed")
         assert len(lost) == 3
         assert [bool(change.waiting) for change in lost[:1]] == [True]
+
+
+async def test_a_request_for_any_phone_is_accepted_while_the_router_is_away(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody need be asked where it goes; one for a certain phone must wait."""
+
+    async def away(_targets: Sequence[Target]) -> list[Resolution]:
+        raise ActorUnavailable("the router is away")
+
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.add_phone("P1")
+        await farm.until(lambda: "P1" in farm.router._phones)
+        monkeypatch.setattr(farm.router, "resolve", away)
+        order = submission()
+        await farm.manager.submit_many([order])
+        await farm.status_of(order.process_id, "completed")
+        with pytest.raises(ActorUnavailable):
+            await farm.manager.submit_many([submission(target=Target(routing=Routing.QUEUE, phone_id="P1"))])
+
+
+async def test_the_sender_hears_of_many_commits_at_once_and_of_the_last_one(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.until(lambda: farm.manager._kicks is not None and farm.manager._kicks.done())
+        before, commits = farm.sender.kicks, farm.manager._db.commits
+        for _ in range(20):
+            await farm.manager.submit_many([submission()])
+        assert farm.sender.kicks - before < farm.manager._db.commits - commits
+        seen = farm.sender.kicks
+        await farm.manager.submit_many([submission()])
+        await farm.until(lambda: farm.sender.kicks > seen)
 
 
 async def test_a_cancel_the_router_never_heard_of_stops_the_phone(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phonefarm.core.routing import Directory, resolve
+from phonefarm.core.routing import Directory, resolve, resolve_unaided
 from phonefarm.errors import Conflict, NotFound, RequestError, ValidationFailed
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import ResolvedItem, Target
@@ -93,3 +93,17 @@ def test_refusals(wish: Target, kind: type[RequestError], detail: str) -> None:
     refused = resolve(wish, HERE)
     assert isinstance(refused, kind)
     assert refused.detail == detail
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"phone_id": "A"}, {"account_id": "soup"}, {"phone_group": "rack"}, {"account_group": "cooks"}],
+    ids=lambda fields: "+".join(fields) or "nothing",
+)
+@pytest.mark.parametrize("routing", list(Routing))
+def test_what_is_resolved_unaided_is_what_anybody_s_directory_gives(routing: Routing, fields: dict[str, str]) -> None:
+    asked = target(routing, **fields)
+    found = resolve_unaided(asked)
+    assert (found is not None) == (routing is Routing.QUEUE and not fields)
+    if found is not None:
+        assert found == resolve(asked, HERE) == resolve(asked, Directory(phones={}, accounts={}))
