@@ -4,6 +4,7 @@
     python -m tests.bench --only g,k --rounds 3    some figures
     python -m tests.bench --quick                  small sizes, to try whether it works
     python -m tests.bench --page                   and put the table into docs/performance.md
+    python -m tests.bench --only a --keep --page   measure these anew, keep the last run's others
 
 The exit code is 0 when everything was measured, whether the goals are met or not, else 1.
 """
@@ -36,13 +37,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", metavar="FIGURES", help="by their letters or names, such as g,k,session")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small sizes: to try it, not for figures to be kept")
+    parser.add_argument("--keep", action="store_true", help="keep what the last run there has of the other figures")
     parser.add_argument("--page", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--output", type=Path, default=ROOT / "bench-output")
     options = parser.parse_args(argv)
     about = {**machine.about(), "rounds": options.rounds, "quick": options.quick, "only": options.only}
-    results = []
+    wanted = chosen(FIGURES, options.only)
+    others = [figure for figure in FIGURES if figure not in wanted]
+    results = report.earlier(options.output, others, quick=options.quick) if options.keep else []
     with Lab(quick=options.quick, say=say) as lab:
-        for figure in chosen(FIGURES, options.only):
+        for figure in wanted:
             results.append(measure(figure, lab, options.rounds, say))
             text = report.write(results, about, options.output)
     sys.stdout.write(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tests.bench.lab import Lab, NotHere
-from tests.bench.values import Figure, Readings, Result, Turn, judge
+from tests.bench.values import Figure, Readings, Result, Turn, verdicts
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -32,7 +32,7 @@ def take_turns(contestants: Mapping[str, Turn], rounds: int, say: Say) -> dict[s
 
 def measure(figure: Figure, lab: Lab, rounds: int, say: Say) -> Result:
     """One figure, from its start to its verdicts. What fails is said in the result and hurts no other figure."""
-    began = time.monotonic()
+    began, when = time.monotonic(), time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     say(f"{figure.letters}  {figure.title}")
     try:
         with figure.open(lab) as contestants:
@@ -40,12 +40,11 @@ def measure(figure: Figure, lab: Lab, rounds: int, say: Say) -> Result:
     except Exception as error:
         say(traceback.format_exc())
         why = str(error) if isinstance(error, NotHere) else f"{type(error).__name__}: {error}"
-        return Result(letters=figure.letters, title=figure.title, verdicts=(), readings={}, trouble=(why,))
-    verdicts = tuple(v for goal in figure.goals if (v := judge(goal, found)) is not None)
+        return Result(letters=figure.letters, title=figure.title, verdicts=(), readings={}, trouble=(why,), when=when)
     say(f"  {time.monotonic() - began:.0f} s")
     return Result(
-        letters=figure.letters, title=figure.title, verdicts=verdicts, readings=found,
-        plots=tuple(figure.plots(found)), trouble=tuple(lab.trouble.pop_all()),
+        letters=figure.letters, title=figure.title, verdicts=verdicts(figure, found), readings=found,
+        plots=tuple(figure.plots(found)), trouble=tuple(lab.trouble.pop_all()), when=when,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.stats import Spread
-from tests.bench.values import Plot, Result, Verdict
+from tests.bench.values import Figure, Plot, Result, Rounds, Verdict, verdicts
 
 HEAD = ("| # | figure | ours | against | theirs | ratio (rounds) | goal | met |", "|---|---|---|---|---|---|---|---|")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -43,6 +43,8 @@ def table(results: Sequence[Result]) -> str:
     rows = sorted((verdict.goal.letter, place, row(verdict)) for place, verdict in enumerate(_verdicts(results)))
     lines = [*HEAD, *(text for _, _, text in rows)]
     said = [f"- {result.letters}: {text}" for result in results for text in result.trouble]
+    if len({result.when for result in results}) > 1:
+        said.append("- Begun (UTC): " + "; ".join(f"{result.title} {result.when}" for result in results))
     return "\n".join(lines + (["", *said] if said else [])) + "\n"
 
 
@@ -59,6 +61,7 @@ def as_json(results: Sequence[Result], about: Mapping[str, Any]) -> dict[str, An
             {
                 "letters": result.letters,
                 "title": result.title,
+                "when": result.when,
                 "trouble": list(result.trouble),
                 "verdicts": [_verdict(v) for v in result.verdicts],
                 "readings": {name: [dict(r) for r in rounds] for name, rounds in result.readings.items()},
@@ -84,6 +87,27 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _spread(spread: Spread) -> dict[str, float]:
     return asdict(spread)
+
+
+def earlier(folder: Path, figures: Sequence[Figure], *, quick: bool) -> list[Result]:
+    """What the last run there has of ``figures``, judged anew: each figure's contestants took turns in one run. Raises
+    ValueError if its sizes were others."""
+    try:
+        last = json.loads((folder / "bench.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    if last["about"]["quick"] != quick:
+        raise ValueError("the last run there was of other sizes (--quick): its figures cannot be kept")
+    by_title = {figure.title: figure for figure in figures}
+    return [_earlier(by_title[one["title"]], one) for one in last["results"] if one["title"] in by_title]
+
+
+def _earlier(figure: Figure, one: Mapping[str, Any]) -> Result:
+    found: Rounds = one["readings"]
+    return Result(
+        letters=figure.letters, title=figure.title, verdicts=verdicts(figure, found), readings=found,
+        plots=tuple(figure.plots(found)) if found else (), trouble=tuple(one["trouble"]), when=one["when"],
+    )  # fmt: skip
 
 
 def put_between(page: str, text: str) -> str:

@@ -98,7 +98,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What a figure gave. ``trouble``: why it, or a contestant of it, gave nothing."""
+    """What a figure gave. ``trouble``: why it, or a contestant of it, gave nothing; ``when``: it began, UTC."""
 
     letters: str
     title: str
@@ -106,6 +106,12 @@ class Result:
     readings: Rounds
     plots: tuple[Plot, ...] = ()
     trouble: tuple[str, ...] = ()
+    when: str = ""
+
+
+def verdicts(figure: Figure, found: Rounds) -> tuple[Verdict, ...]:
+    """Of the goals for which there are readings."""
+    return tuple(v for goal in figure.goals if (v := judge(goal, found)) is not None)
 
 
 def judge(goal: Goal, rounds: Rounds) -> Verdict | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.bench.harness import chosen, order, take_turns
 from tests.bench.lab import Lab
 from tests.bench.machine import cpu_model
 from tests.bench.stats import growth, quantile, ratio, spread
-from tests.bench.values import Figure, Goal, Readings, Result, Rounds, Verdict, judge
+from tests.bench.values import Figure, Goal, Readings, Result, Rounds, Verdict, judge, verdicts
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -213,3 +215,25 @@ def test_only_what_is_between_the_markers_is_replaced() -> None:
 
 def test_the_machine_is_named_by_its_kind() -> None:
     assert cpu_model("processor : 0\nmodel name\t: Some CPU @ 2 GHz\nflags : x\n") == "Some CPU @ 2 GHz"
+
+
+def test_what_another_run_measured_is_kept_with_its_readings_and_says_when(tmp_path: Path) -> None:
+    def figure(title: str) -> Figure:
+        return Figure(
+            name=title, letters="a", title=title, goals=(goal(peers=("p1",)),), open=lambda _lab: nullcontext({})
+        )
+
+    old, new = figure("old"), figure("new")
+    found: Rounds = {"us": rates(30, 20), "p1": rates(10, 10)}
+    first = [
+        Result(letters="a", title=one.title, verdicts=verdicts(one, found), readings=found, when=when)
+        for one, when in ((old, "2026-01-01 10:00"), (new, "2026-01-01 10:05"))
+    ]
+    report.write(first, {"quick": False}, tmp_path)
+    kept = report.earlier(tmp_path, [old], quick=False)
+    assert kept == first[:1]
+    text = report.table([*kept, first[1]])
+    assert "- Begun (UTC): old 2026-01-01 10:00; new 2026-01-01 10:05" in text
+    with pytest.raises(ValueError, match="other sizes"):
+        report.earlier(tmp_path, [old], quick=True)
+    assert report.earlier(tmp_path / "nothing", [old], quick=False) == []
