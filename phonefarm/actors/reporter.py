@@ -1,9 +1,11 @@
 """A phone's side of one attempt: its journal to the manager, its lease, its stop.
 
 Entries are queued by the session's thread and sent in order, one batch in flight, whatever gathered meanwhile
-going together, so the phone never waits for the database (but for ``flush``). When nothing happens an empty
-heartbeat is sent. Every accepted answer renews the lease from the moment its report was *sent*; when the
-lease's own safety margin is reached, or the manager says the attempt is stale, the session is told to stop.
+going together, so the phone never waits for the database (but for ``flush``). After a report of what the session did
+the next one gathers for ``PACE_SECONDS``, so that a session of quick actions costs ten commits a second and not one an
+action; a flush, the last entry and a close wait for no pace. When nothing happens an empty heartbeat is sent. Every
+accepted answer renews the lease from the moment its report was *sent*; when the lease's own safety margin is reached,
+or the manager says the attempt is stale, the session is told to stop.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Report
 
 log = logs.logger(__name__)
 
+#: From when a report with actions was sent to the next, unless somebody waits for it.
+PACE_SECONDS = 0.1
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
+_PACED = frozenset({EntryKind.ACTION_STARTED, EntryKind.ACTION_FINISHED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +51,10 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._pending: list[Entry] = []
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._sent = asyncio.Condition()
+        self._flushing = 0
+        self._next_at = 0.0
         self._closing = False
         self._beat = job.lease.seconds / leases.BEATS_PER_TERM
         self._stop_at = 0.0
@@ -61,16 +69,24 @@ class Reporter:
         """Queue an entry, from the event loop."""
         self._pending.append(entry)
         self._wake.set()
+        if entry.kind not in _PACED:
+            self._hurry.set()
 
     def close(self) -> None:
         """No entry follows; ``run`` returns once all are delivered or the lease is lost."""
         self._closing = True
         self._wake.set()
+        self._hurry.set()
 
     async def flush(self) -> bool:
         """Wait until everything queued so far is committed. False if the lease was lost or it was closed first."""
-        async with self._sent:
-            await self._sent.wait_for(lambda: self.lost or self._closing or not self._pending)
+        self._flushing += 1
+        self._hurry.set()
+        try:
+            async with self._sent:
+                await self._sent.wait_for(lambda: self.lost or self._closing or not self._pending)
+        finally:
+            self._flushing -= 1
         return not self.lost and not self._closing
 
     async def run(self) -> None:
@@ -87,7 +103,8 @@ class Reporter:
         pause = _FIRST_PAUSE
         while not self.lost and not (self._closing and not self._pending):
             if not self._pending:
-                await self._wait()
+                await _set_within(self._wake, self._beat)
+            await self._gather()
             batch = list(self._pending) or [Entry(kind=EntryKind.HEARTBEAT)]
             if self._closing and not self._pending:
                 break
@@ -97,13 +114,12 @@ class Reporter:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
 
-    async def _wait(self) -> None:
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(self._beat):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+    async def _gather(self) -> None:
+        """Let entries come together until the next report is due, or somebody waits for it."""
+        left = self._next_at - time.monotonic()
+        hurried = self._closing or self._flushing or any(entry.kind not in _PACED for entry in self._pending)
+        if left > 0 and not hurried:
+            await _set_within(self._hurry, left)
 
     async def _send(self, batch: list[Entry]) -> bool:
         sent_at = time.monotonic()
@@ -126,6 +142,8 @@ class Reporter:
             self._lose()
             return False
         self._hold(sent_at)
+        if any(entry.kind in _PACED for entry in batch):
+            self._next_at = sent_at + PACE_SECONDS
         await self._delivered(batch)
         if reply.cancel is not None:
             self._hooks.cancel(reply.cancel)
@@ -148,3 +166,13 @@ class Reporter:
     def _lose(self) -> None:
         self.lost = True
         self._hooks.lost()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set anew, at most so long."""
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -50,29 +50,52 @@ def claim(
     return load_jobs(tx, granted, plan=plan, terms=terms), busy, callbacks
 
 
-def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -> bool:
-    if not _is_free(tx, wish):
-        return False
-    update = (
+def _compare_and_set(*more: sa.ColumnElement[bool]) -> sa.Update:
+    """Claim an item that may run now on a phone that is available, not draining and without a running item."""
+    phone = sa.bindparam("phone", type_=sa.String)
+    fit = (phones.c.id == phone, phones.c.state == PhoneState.AVAILABLE.value, phones.c.wanted_state.is_(None))
+    return (
         sa.update(items)
         .where(
-            items.c.id == wish.item_id,
+            items.c.id == sa.bindparam("item"),
             items.c.state.in_([s.value for s in item_sources(ItemEvent.CLAIM)]),
-            items.c.ready_at <= tx.now,
-            sa.or_(items.c.phone_id.is_(None), items.c.phone_id == wish.phone_id),
+            items.c.ready_at <= sa.bindparam("now"),
+            sa.or_(items.c.phone_id.is_(None), items.c.phone_id == phone),
+            sa.exists().where(*fit),
+            ~sa.exists().where(_OTHERS.c.running_phone == phone),
+            *more,
         )
         .values(
             state=item_target(ItemEvent.CLAIM).value,
             attempt=items.c.attempt + 1,
-            running_phone=wish.phone_id,
-            running_account=wish.account_id,
-            last_phone=wish.phone_id,
+            running_phone=phone,
+            running_account=sa.bindparam("account", type_=sa.String),
+            last_phone=phone,
             delivered=0,
-            lease_until=leases.expires_at(tx.now, terms.delivery_seconds),
+            lease_until=sa.bindparam("until"),
         )
         .returning(items.c.process_id, items.c.attempt, items.c.account_id, items.c.ready_at, items.c.created_at)
     )
-    row = tx.rows(update).one_or_none()
+
+
+_OTHERS = items.alias("others")
+_CLAIM = _compare_and_set()
+_CLAIM_WITH_ACCOUNT = _compare_and_set(
+    ~sa.exists().where(_OTHERS.c.running_account == sa.bindparam("account", type_=sa.String))
+)
+
+
+def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -> bool:
+    if wish.account_id is not None and is_spent(tx, wish.account_id, begun=_begun(tx, wish.item_id)):
+        return False
+    values = {
+        "item": wish.item_id,
+        "phone": wish.phone_id,
+        "account": wish.account_id,
+        "now": tx.now,
+        "until": leases.expires_at(tx.now, terms.delivery_seconds),
+    }
+    row = tx.rows(_CLAIM if wish.account_id is None else _CLAIM_WITH_ACCOUNT, values).one_or_none()
     if row is None:
         return False
     if wish.account_id is not None and (row.attempt == 1 or row.account_id is None):
@@ -92,20 +115,6 @@ def _grant(tx: Tx, wish: Assignment, terms: leases.LeaseTerms, ledger: Ledger) -
     return True
 
 
-def _is_free(tx: Tx, wish: Assignment) -> bool:
-    """No running item on the phone or the account, the phone is available and not draining, the account has some of
-    its day left."""
-    if wish.account_id is not None and is_spent(tx, wish.account_id, begun=_begun(tx, wish.item_id)):
-        return False
-    taken = items.c.running_phone == wish.phone_id
-    if wish.account_id is not None:
-        taken = sa.or_(taken, items.c.running_account == wish.account_id)
-    if tx.rows(sa.select(items.c.id).where(taken).limit(1)).first() is not None:
-        return False
-    fit = (phones.c.id == wish.phone_id, phones.c.state == PhoneState.AVAILABLE.value, phones.c.wanted_state.is_(None))
-    return tx.rows(sa.select(phones.c.id).where(*fit)).first() is not None
-
-
 def _begun(tx: Tx, item_id: str) -> bool:
     """Whether a grant goes on with a session that was counted: a retry, unless a group may have given it another
     account."""
@@ -113,18 +122,20 @@ def _begun(tx: Tx, item_id: str) -> bool:
     return tx.rows(query).first() is not None
 
 
+_JOBS = (
+    sa.select(items, processes.c.process_type, processes.c.inputs)
+    .join(processes, processes.c.id == items.c.process_id)
+    .where(items.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(items.c.id)
+)
+
+
 def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.LeaseTerms) -> list[Job]:
     """The jobs of running items, each with the actions that may still be done."""
     if not item_ids:
         return []
-    query = (
-        sa.select(items, processes.c.process_type, processes.c.inputs)
-        .join(processes, processes.c.id == items.c.process_id)
-        .where(items.c.id.in_(list(item_ids)))
-        .order_by(items.c.id)
-    )
-    rows = tx.maps(query)
-    settled = _settled(tx, item_ids)
+    rows = tx.maps(_JOBS, {"ids": list(item_ids)})
+    settled = _settled(tx, [row["id"] for row in rows if row["attempt"] > 1 or row["delivered"]])
     days = seconds_left_today(tx, {row["running_account"] for row in rows} - {None})
     traces = _traces(tx, {row["process_id"] for row in rows}) if tracing.on() else {}
     return [
@@ -141,7 +152,10 @@ def load_jobs(tx: Tx, item_ids: Sequence[str], *, plan: Plan, terms: leases.Leas
 
 
 def _settled(tx: Tx, item_ids: Sequence[str]) -> dict[str, set[int]]:
-    """Indices of actions that are done, or were started and must not be started again."""
+    """Indices of actions that are done, or were started and must not be started again. An item of which nobody has
+    reported anything yet has none."""
+    if not item_ids:
+        return {}
     never_again = sa.or_(actions.c.status == "finished", actions.c.kind.in_(sorted(k.value for k in NOT_REPEATABLE)))
     query = sa.select(actions.c.item_id, actions.c.idx).where(actions.c.item_id.in_(list(item_ids)), never_again)
     found: dict[str, set[int]] = {}

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from phonefarm.models.action import Action, ActionKind
 from phonefarm.models.session import Entry, EntryKind
+from phonefarm.store import bulk
 from phonefarm.store.tables import actions
 from phonefarm.store.writer import Row, Tx
 
@@ -35,33 +36,57 @@ def may_apply(tx: Tx, item_id: str, attempt: int, entries: Iterable[Entry]) -> b
     return tx.rows(query).first() is None
 
 
-def has_row(tx: Tx, item_id: str, index: int, *, status: str | None = None) -> bool:
+_FINISHED = sa.select(actions.c.idx).where(
+    actions.c.item_id == sa.bindparam("item"),
+    actions.c.idx.in_(sa.bindparam("indices", expanding=True)),
+    actions.c.status == FINISHED,
+)
+
+
+def finished(tx: Tx, item_id: str, entries: Iterable[Entry]) -> set[int]:
+    """Which of the actions that entries say are finished have a row that says so already, of any attempt."""
+    said = {e.action.index for e in entries if e.kind is EntryKind.ACTION_FINISHED and e.action is not None}
+    if not said:
+        return set()
+    return set(tx.rows(_FINISHED, {"item": item_id, "indices": sorted(said)}).scalars())
+
+
+def has_row(tx: Tx, item_id: str, index: int) -> bool:
     """Whether an action of the item has a row, in any attempt."""
     query = sa.select(actions.c.idx).where(actions.c.item_id == item_id, actions.c.idx == index)
-    if status is not None:
-        query = query.where(actions.c.status == status)
     return tx.rows(query).first() is not None
 
 
 def write(tx: Tx, item: Row, action: Action, status: str, entry: Entry | None = None) -> None:
     """Insert the action's row, or let the ``started`` one of this attempt become ``status``."""
-    values = {
+    here = (actions.c.item_id == item["id"], actions.c.attempt == item["attempt"], actions.c.idx == action.index)
+    change = sa.update(actions).where(*here, actions.c.status == STARTED).values(**_ending(tx, action, status, entry))
+    if not action.repeatable and tx.rows(change).rowcount:
+        return
+    bulk.insert(tx, actions, [new_row(tx, item, action, status, entry)])
+
+
+def new_row(tx: Tx, item: Row, action: Action, status: str, entry: Entry | None = None) -> Row:
+    """The row of an action that has none yet."""
+    return {
+        "item_id": item["id"],
+        "attempt": item["attempt"],
+        "idx": action.index,
+        "process_id": item["process_id"],
+        "kind": action.kind.value,
+        "phone_id": item["running_phone"],
+        **_ending(tx, action, status, entry),
+    }
+
+
+def _ending(tx: Tx, action: Action, status: str, entry: Entry | None) -> Row:
+    return {
         "status": status,
         "output": {"params": dict(action.params), "output": dict(entry.output) if entry else {}},
         "skipped": entry.skipped if entry else None,
         "seconds": entry.seconds if entry else 0.0,
         "at": tx.now,
     }
-    here = (actions.c.item_id == item["id"], actions.c.attempt == item["attempt"], actions.c.idx == action.index)
-    change = sa.update(actions).where(*here, actions.c.status == STARTED).values(**values)
-    if not action.repeatable and tx.rows(change).rowcount:
-        return
-    more = {"process_id": item["process_id"], "kind": action.kind.value, "phone_id": item["running_phone"]}
-    tx.rows(
-        sa.insert(actions).values(
-            item_id=item["id"], attempt=item["attempt"], idx=action.index, **more, **values
-        )
-    )  # fmt: skip
 
 
 def open_action(tx: Tx, item: Row) -> Action | None:

@@ -7,6 +7,7 @@ of every milestone into the outbox: state, history and outbox in one transaction
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,25 @@ from phonefarm.core import lifecycle
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.outbox import CallbackState, nobody_listens
 from phonefarm.models.states import ItemState, Milestone, ProcessState
-from phonefarm.store import counting
+from phonefarm.store import bulk, counting
 from phonefarm.store.tables import events, items, outbox, processes
 from phonefarm.store.writer import Row, Tx
+
+#: Of processes only what is needed here: what callers sent with them is long.
+_TOUCHED = sa.select(
+    processes.c.id, processes.c.process_type, processes.c.request_id, processes.c.state, processes.c.callback,
+    processes.c.event_seq, processes.c.callback_seq, processes.c.executing_at,
+).where(processes.c.id.in_(sa.bindparam("ids", expanding=True)))  # fmt: skip
+#: Sets the columns that are among its parameters.
+_CHANGE = sa.update(processes).where(processes.c.id == sa.bindparam("which"))
+_ITEMS = (
+    sa.select(
+        items.c.state, items.c.attempt,
+        sa.func.count(), sa.func.sum(items.c.actions_total), sa.func.sum(items.c.actions_done),
+    )
+    .where(items.c.process_id == sa.bindparam("process"))
+    .group_by(items.c.state, items.c.attempt)
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -94,17 +111,14 @@ class Ledger:
         return self._records.setdefault(process_id, _Record(process_id=process_id))
 
     def _load(self) -> dict[str, Row]:
-        query = sa.select(processes).where(processes.c.id.in_(list(self._records)))
-        return {row["id"]: row for row in self._tx.maps(query)}
+        return {row["id"]: row for row in self._tx.maps(_TOUCHED, {"ids": list(self._records)})}
 
     def _write(self, history: list[Any], callbacks: list[Any], updates: list[dict[str, Any]]) -> None:
         for values in updates:
-            process_id = values.pop("id")
-            self._tx.rows(sa.update(processes).where(processes.c.id == process_id).values(**values))
-        if history:
-            self._tx.rows(sa.insert(events), history)
+            self._tx.rows(_CHANGE, {"which": values.pop("id"), **values})
+        bulk.insert(self._tx, events, history)
         if callbacks:
-            self._tx.rows(sa.insert(outbox), callbacks)
+            bulk.insert(self._tx, outbox, callbacks)
             counting.announced(self._tx.tally, len(callbacks))
 
     @property
@@ -126,8 +140,14 @@ class _Settler:
         self._before = ProcessState(row["state"])
         self._columns = dict(record.columns)
 
+    @functools.cached_property
+    def _items(self) -> list[tuple[ItemState, int, int, int, int]]:
+        """The process's items as (state, attempt, items, actions, actions done) groups."""
+        groups = self._ledger.tx.tuples(_ITEMS, {"process": self._record.process_id})
+        return [(ItemState(s), attempt, int(n), int(total), int(done)) for s, attempt, n, total, done in groups]
+
     def settle(self, history: list[Any], callbacks: list[Any], updates: list[dict[str, Any]]) -> None:
-        state = self._derive()
+        state = self._derive() if self._moved() else self._before
         announced = [(milestone, state) for milestone in self._record.milestones]
         at = self._before
         for step in lifecycle.process_path(self._before, state):
@@ -141,11 +161,14 @@ class _Settler:
         self._columns["callback_seq"] = self._row["callback_seq"] + len(announced)
         updates.append({"id": self._record.process_id, **self._columns})
 
+    def _moved(self) -> bool:
+        """Whether an item may have changed its state; what actions did changes none."""
+        return bool(self._record.milestones) or any(entry["to_state"] is not None for entry in self._record.history)
+
     def _derive(self) -> ProcessState:
         if self._before in lifecycle.PROCESS_FINAL:
             return self._before
-        query = sa.select(items.c.state, items.c.attempt).where(items.c.process_id == self._record.process_id)
-        return lifecycle.process_state([(ItemState(s), a) for s, a in self._ledger.tx.tuples(query.distinct())])
+        return lifecycle.process_state([(state, attempt) for state, attempt, *_ in self._items])
 
     def _move(self, before: ProcessState, state: ProcessState) -> None:
         self._columns["state"] = state.value
@@ -176,7 +199,7 @@ class _Settler:
     def _callbacks(self, announced: list[tuple[Milestone, ProcessState]]) -> list[dict[str, Any]]:
         if not announced or nobody_listens(self._row["callback"]["url"]):
             return []
-        progress = read_progress(self._ledger.tx, self._record.process_id)
+        counted = progress([(state, n, total, done) for state, _, n, total, done in self._items])
         first = self._row["callback_seq"] + 1
         return [
             outbox_row(
@@ -186,7 +209,7 @@ class _Settler:
                 milestone=milestone,
                 status=lifecycle.public_status(state).value,
                 outcome=self._outcome(state),
-                progress=progress,
+                progress=counted,
                 now=self._now,
             )
             for number, (milestone, state) in enumerate(announced, start=first)
@@ -261,16 +284,6 @@ def outbox_row(
         "created_at": now,
         "due_at": now,
     }
-
-
-def read_progress(tx: Tx, process_id: str) -> dict[str, int]:
-    """``partial_progress`` of a process (contract section 6)."""
-    query = (
-        sa.select(items.c.state, sa.func.count(), sa.func.sum(items.c.actions_total), sa.func.sum(items.c.actions_done))
-        .where(items.c.process_id == process_id)
-        .group_by(items.c.state)
-    )
-    return progress([(ItemState(s), int(n), int(total), int(done)) for s, n, total, done in tx.tuples(query)])
 
 
 def progress(groups: list[tuple[ItemState, int, int, int]]) -> dict[str, int]:

@@ -141,11 +141,16 @@ def breaks_off(wanted_state: str | None) -> CancelOrder | None:
     return BREAK_OFF if _state(wanted_state) in BREAKS_OFF else None
 
 
+_WISH = sa.select(phones.c.wanted_state, phones.c.wanted_why).where(phones.c.id == sa.bindparam("phone"))
+
+
 def settle(tx: Tx, phone_id: str) -> Sequence[PhoneRow]:
     """A phone's item has ended: it takes the state an operator wants, else BUSY becomes AVAILABLE."""
-    wish = tx.rows(sa.select(phones.c.wanted_state, phones.c.wanted_why).where(phones.c.id == phone_id)).one_or_none()
+    if freed := set_phone_state(tx, phone_id, PhoneState.AVAILABLE):
+        return freed
+    wish = tx.rows(_WISH, {"phone": phone_id}).one_or_none()
     if wish is None or wish.wanted_state is None:
-        return set_phone_state(tx, phone_id, PhoneState.AVAILABLE)
+        return []
     held = {"state": wish.wanted_state, "why": wish.wanted_why, "set_apart": 0}
     _set(tx, phone_id, **held, wanted_state=None, wanted_why=None)
     diary.note(tx, [phone_id])

@@ -20,14 +20,14 @@ from phonefarm.models.phone import PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Report, ReportReply
 from phonefarm.models.states import ItemState
-from phonefarm.store import journal
+from phonefarm.store import bulk, journal
 from phonefarm.store.accept import waiting_item
 from phonefarm.store.artifacts import StoredFile, keep
 from phonefarm.store.claim import cancel_order
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.operations import breaks_off, settle
 from phonefarm.store.roster import add_usage
-from phonefarm.store.tables import items, phones, processes
+from phonefarm.store.tables import actions, items, phones, processes
 from phonefarm.store.writer import Row, Tx
 
 
@@ -53,7 +53,8 @@ def apply_report(
     if row is None or row["running_phone"] != report.phone_id:
         return ReportReply(accepted=_ended_here(tx, report)), effects
     ledger = Ledger(tx, new_id)
-    step = _Step(tx=tx, ledger=ledger, row=row, files=files, effects=effects)
+    done = journal.finished(tx, report.item_id, report.entries)
+    step = _Step(tx=tx, ledger=ledger, row=row, files=files, effects=effects, done=done)
     for entry in report.entries:
         step.apply(entry)
     step.save(terms)
@@ -62,20 +63,30 @@ def apply_report(
     return ReportReply(accepted=True, cancel=order), effects
 
 
-def _running(tx: Tx, item_id: str, attempt: int) -> Row | None:
-    sources = sorted({s.value for event in (ItemEvent.START, ItemEvent.FINISH) for s in item_sources(event)})
-    query = (
-        sa.select(items, phones.c.wanted_state, phones.c.wanted_why)
-        .join(phones, phones.c.id == items.c.running_phone, isouter=True)
-        .where(items.c.id == item_id, items.c.attempt == attempt, items.c.state.in_(sources))
+_RUNNING = (
+    sa.select(items, phones.c.wanted_state, phones.c.wanted_why, processes.c.first_action_at)
+    .join(processes, processes.c.id == items.c.process_id)
+    .join(phones, phones.c.id == items.c.running_phone, isouter=True)
+    .where(
+        items.c.id == sa.bindparam("item"),
+        items.c.attempt == sa.bindparam("number"),
+        items.c.state.in_(
+            sorted({s.value for event in (ItemEvent.START, ItemEvent.FINISH) for s in item_sources(event)})
+        ),
     )
-    return next(iter(tx.maps(query)), None)
+)
+#: Sets the columns that are among its parameters.
+_CHANGE = sa.update(items).where(items.c.id == sa.bindparam("which"), items.c.attempt == sa.bindparam("number"))
+_ENDINGS = frozenset({EntryKind.FINISHED, EntryKind.FAILED, EntryKind.CANCELLED})
+
+
+def _running(tx: Tx, item_id: str, attempt: int) -> Row | None:
+    return next(iter(tx.maps(_RUNNING, {"item": item_id, "number": attempt})), None)
 
 
 def _ended_here(tx: Tx, report: Report) -> bool:
     """True if this attempt has already ended on this phone: a repeated last report, not a stale one."""
-    endings = (EntryKind.FINISHED, EntryKind.FAILED, EntryKind.CANCELLED)
-    if not report.entries or report.entries[-1].kind not in endings:
+    if not report.entries or report.entries[-1].kind not in _ENDINGS:
         return False
     query = sa.select(items.c.attempt, items.c.last_phone).where(items.c.id == report.item_id)
     row = tx.rows(query).one_or_none()
@@ -84,26 +95,37 @@ def _ended_here(tx: Tx, report: Report) -> bool:
 
 @dataclass(slots=True)
 class _Step:
-    """One item while a report is applied. ``row`` is its row, ``changes`` what to write at the end."""
+    """One item while a report is applied. ``row`` is its row, ``changes`` what to write at the end; ``done``: which of
+    the report's actions have a row that says finished, ``finished_rows`` those that are not written yet."""
 
     tx: Tx
     ledger: Ledger
     row: dict[str, Any]
     files: dict[str, StoredFile]
     effects: Effects
+    done: set[int]
+    finished_rows: list[Row] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     ended: bool = False
 
     def apply(self, entry: Entry) -> None:
-        if not self.ended:
-            _APPLY[entry.kind](self, entry)
+        if self.ended:
+            return
+        if entry.kind in _ENDINGS:
+            self._write_finished()
+        _APPLY[entry.kind](self, entry)
 
     def save(self, terms: leases.LeaseTerms) -> None:
+        self._write_finished()
         if not self.ended:
             self.changes["lease_until"] = leases.expires_at(self.tx.now, terms.seconds)
             self.changes["delivered"] = 1
-        fence = (items.c.id == self.row["id"], items.c.attempt == self.row["attempt"])
-        self.tx.rows(sa.update(items).where(*fence).values(**self.changes))
+        self.tx.rows(_CHANGE, {"which": self.row["id"], "number": self.row["attempt"], **self.changes})
+
+    def _write_finished(self) -> None:
+        """Before anything asks which actions have rows."""
+        bulk.insert(self.tx, actions, self.finished_rows)
+        self.finished_rows.clear()
 
     # -- entries --
 
@@ -120,16 +142,21 @@ class _Step:
         self.changes["current_action"] = entry.action.kind.value
         if not entry.action.repeatable and not journal.has_row(self.tx, self.row["id"], entry.action.index):
             journal.write(self.tx, self.row, entry.action, journal.STARTED)
-        first = sa.func.coalesce(processes.c.first_action_at, self.tx.now)
-        self.ledger.set(self.row["process_id"], first_action_at=first)
+        if self.row["first_action_at"] is None:
+            self.row["first_action_at"] = self.tx.now
+            self.ledger.set(self.row["process_id"], first_action_at=self.tx.now)
 
     def action_finished(self, entry: Entry) -> None:
         action = entry.action
-        if action is None or journal.has_row(self.tx, self.row["id"], action.index, status=journal.FINISHED):
+        if action is None or action.index in self.done:
             return
+        self.done.add(action.index)
         self._keep(entry)
         self._timed(entry, "skipped" if entry.skipped else "finished")
-        journal.write(self.tx, self.row, action, journal.FINISHED, entry)
+        if action.repeatable:
+            self.finished_rows.append(journal.new_row(self.tx, self.row, action, journal.FINISHED, entry))
+        else:
+            journal.write(self.tx, self.row, action, journal.FINISHED, entry)
         self.changes["current_action"] = None
         self._count("actions_done", 1)
         self._use(entry.seconds)

@@ -101,32 +101,45 @@ def _has_item(tx: Tx, phone_id: str) -> bool:
     return tx.rows(sa.select(items.c.id).where(items.c.running_phone == phone_id)).first() is not None
 
 
-def set_phone_state(tx: Tx, phone_id: str, state: PhoneState) -> list[PhoneRow]:
-    """AVAILABLE <-> BUSY with the phone's item; any other state stays as it is."""
-    source = PhoneState.AVAILABLE if state is PhoneState.BUSY else PhoneState.BUSY
-    changed = tx.rows(
-        sa.update(phones).where(phones.c.id == phone_id, phones.c.state == source.value).values(state=state.value)
+_SEEN_BY_ROUTER = (
+    phones.c.id, phones.c.host, phones.c.serial, phones.c.state, phones.c.why, phones.c.groups, phones.c.wanted_state
+)  # fmt: skip
+_SWAP = (
+    sa.update(phones)
+    .where(
+        phones.c.id == sa.bindparam("phone"), phones.c.state == sa.bindparam("source"), phones.c.wanted_state.is_(None)
     )
-    return phone_rows(tx, [phone_id]) if changed.rowcount else []
+    .values(state=sa.bindparam("target"))
+    .returning(*_SEEN_BY_ROUTER)
+)
+
+
+def set_phone_state(tx: Tx, phone_id: str, state: PhoneState) -> list[PhoneRow]:
+    """AVAILABLE <-> BUSY with the phone's item. One in any other state, or that an operator wants in another, stays
+    as it is, and none is returned."""
+    source = PhoneState.AVAILABLE if state is PhoneState.BUSY else PhoneState.BUSY
+    values = {"phone": phone_id, "source": source.value, "target": state.value}
+    return [_phone_row(row) for row in tx.maps(_SWAP, values)]
 
 
 def phone_rows(tx: Tx, phone_ids: Sequence[str] | None = None) -> list[PhoneRow]:
     """Phones as the router sees them; all of them for None."""
-    query = sa.select(phones).order_by(phones.c.id)
+    query = sa.select(*_SEEN_BY_ROUTER).order_by(phones.c.id)
     if phone_ids is not None:
         query = query.where(phones.c.id.in_(list(phone_ids)))
-    return [
-        PhoneRow(
-            phone_id=row["id"],
-            host=row["host"],
-            serial=row["serial"],
-            state=PhoneState(row["state"]),
-            why=row["why"],
-            groups=tuple(row["groups"]),
-            draining=row["wanted_state"] is not None,
-        )
-        for row in tx.maps(query)
-    ]
+    return [_phone_row(row) for row in tx.maps(query)]
+
+
+def _phone_row(row: Mapping[str, Any]) -> PhoneRow:
+    return PhoneRow(
+        phone_id=row["id"],
+        host=row["host"],
+        serial=row["serial"],
+        state=PhoneState(row["state"]),
+        why=row["why"],
+        groups=tuple(row["groups"]),
+        draining=row["wanted_state"] is not None,
+    )
 
 
 # -- accounts ------------------------------------------------------------------------------------

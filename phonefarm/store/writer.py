@@ -49,9 +49,9 @@ AtCommit = Callable[[int, Literal["before", "after"]], None]
 Row = dict[str, Any]
 
 
-def maps(connection: Connection, query: sa.Select[Any]) -> list[Row]:
-    """The rows of a query, each by column name."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+def maps(connection: Connection, query: sa.Executable, values: Row | None = None) -> list[Row]:
+    """The rows of a query, each by column name; ``values`` of its parameters."""
+    return [dict(row) for row in connection.execute(query, values).mappings()]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +68,11 @@ class Tx:
     def rows(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         return cast("sa.CursorResult[Any]", self.connection.execute(statement, values))
 
-    def maps(self, query: sa.Select[Any]) -> list[Row]:
-        return maps(self.connection, query)
+    def maps(self, query: sa.Executable, values: Row | None = None) -> list[Row]:
+        return maps(self.connection, query, values)
 
-    def tuples(self, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self.connection.execute(query)]
+    def tuples(self, query: sa.Select[Any], values: Row | None = None) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.connection.execute(query, values)]
 
 
 Change = Callable[[Tx], T]
