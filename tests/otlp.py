@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """One span. ``code`` of an error, "" for none."""
+    """One span. ``code`` of an error, "" for none; ``began`` and ``ended`` in ns since the epoch."""
 
     name: str
     trace: str
@@ -22,6 +22,8 @@ class Seen:
     parent: str
     code: str
     attributes: dict[str, Any]
+    began: int = 0
+    ended: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ def _spans(body: bytes) -> Iterator[Seen]:
                     parent=span.parent_span_id.hex(),
                     code=span.status.message,
                     attributes={a.key: getattr(a.value, str(a.value.WhichOneof("value"))) for a in span.attributes},
+                    began=span.start_time_unix_nano,
+                    ended=span.end_time_unix_nano,
                 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.bench.stats import Spread
 from tests.bench.values import Figure, Plot, Result, Rounds, Verdict, verdicts
 
 HEAD = ("| # | figure | ours | against | theirs | ratio (rounds) | goal | met |", "|---|---|---|---|---|---|---|---|")
+#: The reading of a contestant whose processes were asked; its parts are ``cpu_ms manager`` and so on.
+CPU = "cpu_ms"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -46,6 +49,33 @@ def table(results: Sequence[Result]) -> str:
     if len({result.when for result in results}) > 1:
         said.append("- Begun (UTC): " + "; ".join(f"{result.title} {result.when}" for result in results))
     return "\n".join(lines + (["", *said] if said else [])) + "\n"
+
+
+def parts(results: Sequence[Result]) -> str:
+    """Where the processor's time goes: of each contestant that was asked, a request's, by what the processes are."""
+    asked = {
+        name: {key: statistics.median(one[key] for one in rounds if key in one) for key in rounds[0] if CPU in key}
+        for result in results
+        for name, rounds in result.readings.items()
+        if rounds and CPU in rounds[0]
+    }
+    if not asked:
+        return ""
+    names = sorted({key for of in asked.values() for key in of if key != CPU}, key=lambda key: _largest(key, asked))
+    lines = [
+        "Processor time a request, in ms, of everything that takes part (medians; a machine's cores share it):",
+        "",
+        "| | all | " + " | ".join(name.removeprefix(f"{CPU} ") for name in names) + " |",
+        "|---|" + "---|" * (len(names) + 1),
+    ]
+    for who, of in asked.items():
+        cells = [number(of[key]) if key in of else "" for key in (CPU, *names)]
+        lines.append(f"| {who} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _largest(key: str, asked: Mapping[str, Mapping[str, float]]) -> float:
+    return -max(of.get(key, 0.0) for of in asked.values())
 
 
 def _verdicts(results: Sequence[Result]) -> Iterator[Verdict]:
@@ -110,12 +140,12 @@ def _earlier(figure: Figure, one: Mapping[str, Any]) -> Result:
     )  # fmt: skip
 
 
-def put_between(page: str, text: str) -> str:
+def put_between(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with ``text`` between its markers. Raises ValueError if it has not both, in order, once."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
         raise ValueError("the page needs the two markers of the bench, once each")
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    return pattern.sub(lambda _found: f"{BEGIN}\n{text}\n{END}", page)
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _found: f"{begin}\n{text}\n{end}", page)
 
 
 def draw(plot: Plot, folder: Path) -> Path:
@@ -145,7 +175,7 @@ def draw(plot: Plot, folder: Path) -> Path:
 def write(results: Sequence[Result], about: Mapping[str, Any], folder: Path) -> str:
     """Table, JSON and plots into ``folder``; gives the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = table(results)
+    text = "\n".join(filter(None, (table(results), parts(results))))
     (folder / "bench.md").write_text(text, "utf-8")
     (folder / "bench.json").write_text(json.dumps(as_json(results, about), indent=1) + "\n", "utf-8")
     for result in results:

@@ -237,3 +237,16 @@ def test_what_another_run_measured_is_kept_with_its_readings_and_says_when(tmp_p
     with pytest.raises(ValueError, match="other sizes"):
         report.earlier(tmp_path, [old], quick=True)
     assert report.earlier(tmp_path / "nothing", [old], quick=False) == []
+
+
+def test_parts_of_the_processor_s_time_stand_largest_first() -> None:
+    rounds = [{"rate": 1.0, "cpu_ms": ms, "cpu_ms manager": 0.4, "cpu_ms replicas": 0.5} for ms in (3.0, 1.0, 2.0)]
+    found: Rounds = {"us": rounds, "bare": [{"cpu_ms": 0.25}], "silent": rates(1.0)}
+    text = report.parts([Result(letters="a", title="t", verdicts=(), readings=found)])
+    assert text.splitlines()[2:] == [
+        "| | all | replicas | manager |",
+        "|---|---|---|---|",
+        "| us | 2 | 0.5 | 0.4 |",
+        "| bare | 0.25 |  |  |",
+    ]
+    assert report.parts([Result(letters="g", title="t", verdicts=(), readings={"us": rates(1.0)})]) == ""
