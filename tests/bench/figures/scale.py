@@ -5,7 +5,7 @@ From the start of ``phonefarm up`` to the answer of ``GET /phones`` that has all
 are up before. The peer is Ray itself (``bare_ray``): a head with its dashboard, Serve with a no-op application of two
 replicas, and as many actors with nothing in them, from the start of the program to the answers of all. Memory is PSS,
 the mean over the actors. Idle is the processor time of all of the farm's processes (the virtual phones are none of
-them) while nothing is asked for, in shares of one core.
+them) while nothing is asked for, in shares of one core; the JSON has bare Ray's too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+
+import psutil
 
 from tests.bench.farms import Running, Wish, alone, processes, running
 from tests.bench.lab import Lab
@@ -84,7 +86,9 @@ def bare_turn(lab: Lab, count: int) -> Readings:
             raise RuntimeError((lab.directory / "bare-ray.log").read_text()[-1500:])
         actors = json.loads(log.read_text())
         time.sleep(5.0)
-        return {"seconds": seconds, "pss_mb": statistics.fmean(pss_mb(pid) for pid in actors)}
+        family = [child.pid, *(one.pid for one in psutil.Process(child.pid).children(recursive=True))]
+        memory = statistics.fmean(pss_mb(pid) for pid in actors)
+        return {"seconds": seconds, "pss_mb": memory, "idle_cores": idle(family, lab.pick(IDLE_SECONDS, 3.0))}
 
 
 @contextmanager
