@@ -77,8 +77,10 @@ def create_app(
     make_id: Callable[[], str] = new_id,
     phone: Callable[[str], PhonePort] = no_phone,
     meter: Meter = NO_METER,
+    echo_request_id: bool = True,
 ) -> FastAPI:
-    """The app in front of ``farm``. ``make_id`` proposes process ids, ``phone`` gives the port of a phone by its id."""
+    """The app in front of ``farm``. ``make_id`` proposes process ids, ``phone`` gives the port of a phone by its id;
+    ``echo_request_id``: answers carry their request's id, unless the server does that."""
     config = config or ServeConfig()
     app = _bare_app()
     app.state.desk = Desk(
@@ -99,5 +101,5 @@ def create_app(
     sessions = app.state.sessions = Sessions(keys, live)
     console.install(app)
     app.add_middleware(Border, keys=live, sessions=sessions)
-    app.add_middleware(Watch, meter=meter)
+    app.add_middleware(Watch, meter=meter, echo=echo_request_id)
     return app

@@ -44,7 +44,9 @@ def build(settings: Settings) -> Any:
         watch(settings, "serve")
         keys = KeyRing.single(settings.api_key)
         config = serve_config(settings)
-        return create_app(gateway.manager(), keys=keys, config=config, phone=gateway.phone, meter=RayMeter())
+        return create_app(
+            gateway.manager(), keys=keys, config=config, phone=gateway.phone, meter=RayMeter(), echo_request_id=False
+        )
 
     class Ingress:
         """Only a carrier: every route is the FastAPI app's."""

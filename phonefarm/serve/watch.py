@@ -3,7 +3,7 @@ and the begin of its trace, if it changes something and the farm traces.
 
 The outermost layer, so that refusals count too. A route is known by its pattern; what matches none is ``none``, so that
 nobody can make labels by asking for paths. ``X-Request-ID`` stands in the log as ``http_request``, if it is a short
-plain word, and goes back with the answer.
+plain word, and goes back with the answer; where the server below sends it back itself (Ray Serve), only once.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Watch:
-    """ASGI middleware."""
+    """ASGI middleware. ``echo``: the request's id is sent back from here."""
 
-    def __init__(self, app: ASGIApp, *, meter: Meter) -> None:
+    def __init__(self, app: ASGIApp, *, meter: Meter, echo: bool = True) -> None:
         self._app = app
         self._meter = meter
+        self._echo = echo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +44,7 @@ class Watch:
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     self._count(scope, message["status"], time.monotonic() - began)
-                    if request_id is not None:
+                    if self._echo and request_id is not None:
                         message = {**message, "headers": [*message["headers"], (_ID, request_id.encode())]}
                     span.rename(f"{scope['method']} {route_of(scope)}")
                     span.set(**{"http.response.status_code": message["status"], "http.route": route_of(scope)})

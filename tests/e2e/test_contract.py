@@ -111,3 +111,8 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(here: Far
         order = {"reason": "fuzzed", "requested_by": {"system": "e2e"}}
         here.client.post(f"/processes/{process['process_id']}/cancel", json=order)
     here.wait_phones("VP000001", "VP000002", "VP000003")
+
+
+def test_an_answer_carries_its_request_s_id_once(here: Farm) -> None:
+    answer = here.client.get("/phones", headers={"X-Request-ID": "caller-7"})
+    assert answer.headers.get_list("x-request-id") == ["caller-7"]

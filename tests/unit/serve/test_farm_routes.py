@@ -354,3 +354,9 @@ async def test_the_callers_request_id_goes_back_if_it_is_a_plain_word(client: ht
         answer = await client.get("/phones", headers={"X-Request-ID": sent})
         assert answer.headers.get("x-request-id") == back
     assert "x-request-id" not in (await client.get("/phones")).headers
+
+
+async def test_where_the_server_sends_the_request_id_back_the_app_does_not(farm: FakeFarm) -> None:
+    app = create_app(farm, keys=key_ring(), echo_request_id=False)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://farm.test") as client:
+        assert "x-request-id" not in (await client.get("/healthz", headers={"X-Request-ID": "a"})).headers
