@@ -100,6 +100,7 @@ class PhoneActor:
         self._recheck = False
         self._retired = False
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
+        self._refused: deque[tuple[str, int]] = deque(maxlen=64)
         self._registered = asyncio.Event()
         self._checking = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="phone")
@@ -277,7 +278,7 @@ class PhoneActor:
     # -- work --
 
     async def run(self, job: Job) -> bool:
-        """Take a job. True: it runs, or has run. False: not here, not now."""
+        """Take a job. True: it runs, or has run. False: not here and now, nor ever in this attempt."""
         await self._registered.wait()
         key = (job.lease.item_id, job.lease.attempt)
         if key in self._running() or key in self._ended:
@@ -285,7 +286,8 @@ class PhoneActor:
         if self._current is not None and self._current.over:
             await self._current.gone.wait()
         device = self._device
-        if device is None or self._current is not None:
+        if device is None or self._current is not None or key in self._refused:
+            self._refused.append(key)
             return False
         stop = Stop(device.interrupt)
         self._current = _Current(job=job, stop=stop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.checker import check
-from tests.chaos.records import Records, Rows
+from tests.chaos.records import Records, Row, Rows
 from tests.chaos.storm.blows import Struck
 from tests.chaos.storm.orders import KEYWORD, Order, orders
 from tests.chaos.storm.report import QUESTIONS, recoveries
@@ -85,6 +86,38 @@ def seen(phone: str, at: float, query: str | None = KEYWORD.format(number=7)) ->
 def test_what_a_phone_showed_is_of_the_attempt_that_had_it(phone: str, at: float, attempt: int) -> None:
     (touch,) = touches([seen(phone, at)], rows(("A", 1_000, 2_000), ("B", 4_000, 6_000)))
     assert (touch.item_id, touch.attempt) == ("i", attempt)
+
+
+@pytest.mark.parametrize(
+    ("woken", "at", "found"),
+    [
+        (True, 3.5, 0),  # another process has the phone, and wakes it
+        (False, 3.5, 1),  # somebody goes on where another has begun
+        (True, 1.5, 1),  # its own session wakes it
+        (True, 9.0, 1),  # nobody has the phone
+    ],
+)
+def test_what_another_finds_on_the_screen_it_wakes_is_nobody_s_work(woken: bool, at: float, found: int) -> None:
+    history = rows(("A", 1_000, 2_000))
+    other = [replace_ids(event) for event in rows(("A", 3_000, 4_000)).events]
+    both = replace(history, events=[*history.events, *other])
+    assert len(touches([replace(seen("A", at), woken=woken)], both)) == found
+
+
+def replace_ids(event: Row) -> Row:
+    return {**event, "process_id": "other", "item_id": "other-item"}
+
+
+def test_what_a_waking_command_shows_is_told_from_what_others_show(tmp_path: Path) -> None:
+    line = {"service": "shell", "rc": 0, "at": "2026-11-24T00:00:10.000Z"}
+    commands = [
+        {**line, "mono": 2.0, "mono_start": 1.0, "command": "input keyevent KEYCODE_WAKEUP ; wm dismiss-keyguard ; x"},
+        {**line, "mono": 4.0, "mono_start": 3.0, "command": "input tap 1 2 ; x"},
+    ]
+    (tmp_path / "A.jsonl").write_text("".join(json.dumps(one) + "\n" for one in commands))
+    shown = [{"mono": at, "query": "q", "rank": 0, "title": "t", "author": "a"} for at in (1.5, 3.5)]
+    (tmp_path / "A.shown.jsonl").write_text("".join(json.dumps(one) + "\n" for one in shown))
+    assert [sighting.woken for sighting in sightings(tmp_path, "A")] == [True, False]
 
 
 def test_what_nobody_asked_for_by_a_keyword_is_left_out() -> None:

@@ -19,17 +19,21 @@ from typing import Any
 from tests.chaos.records import Row, Rows, Touch
 
 _ENDS = frozenset({"item.finished", "item.interrupted", "item.failed", "item.cancelled"})
+#: Of the command with which a session wakes a phone and opens its lock: what that shows is what was left on the screen.
+_WAKES = re.compile(r"^\s*input keyevent KEYCODE_WAKEUP ;")
 _REBOOT = re.compile(r"^\s*reboot\b|;\s*reboot\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
-    """``query``: the keyword whose content filled the screen; None: the phone was told to reboot. Seconds (epoch)."""
+    """``query``: the keyword whose content filled the screen; None: the phone was told to reboot. ``woken``: by waking
+    the phone. Seconds (epoch)."""
 
     phone_id: str
     started: float
     ended: float
     query: str | None = None
+    woken: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +57,11 @@ def sightings(journals: Path, phone_id: str) -> list[Sighting]:
         for line in lines
         if _REBOOT.search(str(line["command"]))
     ]
+    wakes = [(line["mono_start"], line["mono"]) for line in lines if _WAKES.search(str(line["command"]))]
     for line in _lines(journals / f"{phone_id}.shown.jsonl"):
         at = line["mono"] + offset
-        found.append(Sighting(phone_id=phone_id, started=at, ended=at, query=str(line["query"])))
+        woken = any(since <= line["mono"] <= until for since, until in wakes)
+        found.append(Sighting(phone_id=phone_id, started=at, ended=at, query=str(line["query"]), woken=woken))
     return sorted(found, key=lambda sighting: sighting.started)
 
 
@@ -75,8 +81,18 @@ def touches(seen: Iterable[Sighting], rows: Rows) -> list[Touch]:
             found.append(_reboot(sighting, here, reboots))
         elif (process_id := processes.get(sighting.query)) is not None:
             mine = [turn for turn in here if turn.process_id == process_id]
+            if sighting.woken and _of_another(here, process_id, sighting.started):
+                continue
             found.append(_watch(sighting, mine, items[process_id]))
     return found
+
+
+def _of_another(turns: Sequence[Turn], process_id: str, at: float) -> bool:
+    """Whether another process has the phone then: it has woken the phone, and what was left there came up."""
+    return any(
+        turn.process_id != process_id and turn.since <= at * 1000 and (turn.until is None or at * 1000 <= turn.until)
+        for turn in turns
+    )
 
 
 def _watch(sighting: Sighting, turns: Sequence[Turn], item_id: str) -> Touch:
