@@ -6,6 +6,7 @@ with other ids, so they are what the farm would have written, and the first one 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,8 @@ from phonefarm.store import accept, tables
 from phonefarm.store.writer import Tx
 from tests.farmtools import submission
 
-NOW = 1_764_000_000_000
+#: When all was (ms): yesterday, since a farm prunes what ended long ago.
+NOW = time.time_ns() // 1_000_000 - 86_400_000
 
 
 _PROCESS, _ITEM, _EVENT = "019abcde", "019abcdf", "019abce0"
