@@ -151,7 +151,7 @@ async def test_a_phone_whose_last_report_was_committed_unanswered_gets_the_next_
         await check_rows(farm, caller.accepted)
 
 
-async def _end_sessions(url: str) -> None:
+def _end_sessions(url: str) -> None:
     """End all sessions of a database, as a restart of its server does."""
     engines = open_engines(url)
     others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
@@ -170,7 +170,7 @@ async def test_a_session_that_was_lost_while_it_rested_is_replaced_before_anybod
     url = server.new_database()
     async with local_farm(url, tmp_path) as farm:
         await farm.manager._db.write(lambda _tx: None)
-        await _end_sessions(url)
+        _end_sessions(url)  # and nothing else happens here meanwhile
         database, refused = farm.manager._db, 0
         for _ in range(2):
             try:
