@@ -111,8 +111,9 @@ class PhoneActor:
 
     async def start(self) -> None:
         """Register with the manager, find the phone, then check it from time to time."""
+        config = self._config
         await self._words.insist(
-            lambda: self._manager.phone_started(self._config.phone_id, self._incarnation, self._running())
+            lambda: self._manager.phone_started(config.phone_id, config.host, self._incarnation, self._running())
         )
         self._registered.set()
         if self._device is None:
@@ -319,7 +320,7 @@ class PhoneActor:
             reporter.add(Entry(kind=EntryKind.STARTED))
             if await reporter.flush():
                 last = await self._in_thread(lambda: self._session(current, device, reporter, loop).run())
-                await self._finish(last, reporter)
+                await self._finish(current, last, reporter)
         finally:
             current.over = True
             reporter.close()
@@ -343,7 +344,7 @@ class PhoneActor:
         current.session = Session(current.job, runner, current.stop, reporter.put, commit=commit)
         return current.session
 
-    async def _finish(self, last: Entry | None, reporter: Reporter) -> None:
+    async def _finish(self, current: _Current, last: Entry | None, reporter: Reporter) -> None:
         """The last word. A phone at fault leaves the pool first, so that it is not given the same work at once."""
         self._unfit = last is None or last.error is not None
         log.info("attempt.ended", how=last.kind.value if last else "lease_lost", error=_code(last))
@@ -351,12 +352,8 @@ class PhoneActor:
             return
         if last.error is not None and self._device is not None:
             await self._say(PhoneState.CHECKING, f"after {last.error.code}")
-        self._current_over()
+        current.over = True
         reporter.add(last)
-
-    def _current_over(self) -> None:
-        if self._current is not None:
-            self._current.over = True
 
     def _forget(self, current: _Current) -> None:
         if current.forced is not None:

@@ -125,17 +125,19 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             log.info("phone.reported", phone=row.phone_id, host=row.host, state=row.state, why=row.why)
         self._news(FarmChange(phones=tuple(rows)))
 
-    async def phone_started(self, phone_id: str, incarnation: str, running: Sequence[tuple[str, int]]) -> None:
+    async def phone_started(
+        self, phone_id: str, host: str, incarnation: str, running: Sequence[tuple[str, int]]
+    ) -> None:
         """A phone's actor is new: what it does not run was interrupted."""
         effects = await self._db.write(
             lambda tx: rescue.take_from_restarted(tx, phone_id, incarnation, running, self._new_id)
         )
         await self._follow(effects)
-        await self._break_circuit(phone_id, incarnation)
+        await self._break_circuit(phone_id, host, incarnation)
 
-    async def _break_circuit(self, phone_id: str, incarnation: str) -> None:
+    async def _break_circuit(self, phone_id: str, host: str, incarnation: str) -> None:
         """An actor that ends again and again is given no more work, until an operator has looked at it."""
-        times = self._starts.started(phone_id, incarnation, asyncio.get_running_loop().time())
+        times = self._starts.started(phone_id, host, incarnation, asyncio.get_running_loop().time())
         if times is None:
             return
         minutes = self._config.patience.seconds / 60

@@ -105,6 +105,7 @@ class Router:
         self._wake = asyncio.Event()
         self._reload = True
         self._missed: list[FarmChange] | None = None
+        self._handed: set[tuple[str, int]] = set()  # attempts on their way to a phone now
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -286,8 +287,16 @@ class Router:
     # -- delivering --
 
     async def _deliver(self, job: Job) -> None:
-        with tracing.span("item.dispatch", parent=job.trace, **job.ids), logs.bound(**job.ids):
-            await self._hand_over(job)
+        """A snapshot that is read anew holds what is still on its way to its phone: once is enough."""
+        key = (job.lease.item_id, job.lease.attempt)
+        if key in self._handed:
+            return
+        self._handed.add(key)
+        try:
+            with tracing.span("item.dispatch", parent=job.trace, **job.ids), logs.bound(**job.ids):
+                await self._hand_over(job)
+        finally:
+            self._handed.discard(key)
 
     async def _hand_over(self, job: Job) -> None:
         """Hand a job to its phone. An unclear answer is asked again (the phone takes a job once); a refusal,

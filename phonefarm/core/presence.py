@@ -32,23 +32,23 @@ class Presence:
 @dataclass(kw_only=True, slots=True)
 class Starts:
     """Starts of phones' actors: ``limit`` within ``seconds`` are too many. The first that is seen of each is none:
-    every actor starts once, and so does every manager that counts."""
+    every actor starts once, and so does every manager that counts. One on another host is none: the phone has moved."""
 
     limit: int
     seconds: float
     _times: dict[str, deque[float]] = field(default_factory=dict)
-    _last: dict[str, str] = field(default_factory=dict)
+    _last: dict[str, tuple[str, str]] = field(default_factory=dict)  # phone id -> host and incarnation
 
     def forgive(self, phone_id: str) -> None:
         """What ended the phone's actor was not its own: its next start is a first one."""
         self._times.pop(phone_id, None)
         self._last.pop(phone_id, None)
 
-    def started(self, phone_id: str, incarnation: str, now: float) -> int | None:
+    def started(self, phone_id: str, host: str, incarnation: str, now: float) -> int | None:
         """Count a start, once an incarnation. How many there were, if they are too many; then it begins anew."""
-        before = self._last.get(phone_id)
-        self._last[phone_id] = incarnation
-        if before is None or before == incarnation:
+        last_host, last = self._last.get(phone_id, ("", ""))
+        self._last[phone_id] = (host, incarnation)
+        if host != last_host or incarnation == last:
             return None
         times = self._times.setdefault(phone_id, deque())
         times.append(now)

@@ -54,7 +54,7 @@ PROBLEMS: Mapping[str, str] = {
     "phone_retired": "409: the phone was retired",
     "setting_not_allowed": "422: not one of the settings that may be changed",
     "storage_busy": "503: somebody else holds the database, or it is overloaded; the same request_id makes it safe",
-    "storage_full": "503: the disk of the database is full; nothing is accepted until there is room",
+    "storage_full": "503: the disk of the database is full, or its quota; nothing is accepted until there is room",
     "storage_read_only": "503: the database can be read but not written; nothing is accepted until it can",
     "storage_refused": "503: the database is damaged or not one this farm may use; its operator must restore a backup",
     "storage_unavailable": "503: the database does not answer; try again, the same request_id makes it safe",

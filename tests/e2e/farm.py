@@ -37,14 +37,18 @@ def phonefarm(*arguments: str, timeout: float = 180, **environment: str) -> subp
     )
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """The first true value of ``condition``; it is asked again until then."""
+def until(
+    condition: Callable[[], Any], what: str, seconds: float = 60.0, instead: Callable[[], Any] | None = None
+) -> Any:
+    """The first true value of ``condition``; it is asked again until then. ``instead``: what there is if it stays
+    away, for whoever reads the failure."""
     deadline = time.monotonic() + seconds
     while True:
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+            there = f"; there is {instead()}" if instead is not None else ""
+            raise AssertionError(f"not within {seconds:.0f} s: {what}{there}")
         time.sleep(0.05)
 
 
@@ -87,7 +91,11 @@ class Farm:
             phones = self.phones()
             return all(phones.get(phone_id, {}).get("state") == state for phone_id in phone_ids)
 
-        until(ready, f"{phone_ids} {state}", seconds)
+        until(ready, f"{phone_ids} {state}", seconds, self.told_of_phones)
+
+    def told_of_phones(self) -> dict[str, str]:
+        """The state of each phone, its host, and why."""
+        return {name: f"{p['state']} on {p['host']}, {p['why']}" for name, p in self.phones().items()}
 
     def process(self, process_id: str) -> dict[str, Any]:
         view: dict[str, Any] = self.get(f"/processes/{process_id}")
@@ -100,7 +108,12 @@ class Farm:
             view = self.process(process_id)
             return view if view["status"] in statuses else None
 
-        view: dict[str, Any] = until(reached, f"{process_id} {statuses}", seconds)
+        view: dict[str, Any] = until(
+            reached,
+            f"{process_id} {statuses}",
+            seconds,
+            lambda: {"process": self.process(process_id), "phones": self.told_of_phones()},
+        )
         return view
 
     def wait_actions(self, process_id: str, count: int) -> dict[str, Any]:

@@ -48,7 +48,11 @@ def _at(line: dict[str, Any]) -> float:
 def usable(here: Cluster, *phone_ids: str, seconds: float = 90.0) -> None:
     """Wait until they are available, or already have work again."""
     states = ("available", "busy")
-    until(lambda: all(here.phones()[p]["state"] in states for p in phone_ids), f"{phone_ids} usable", seconds)
+
+    def ready() -> bool:
+        return all(here.phones()[p]["state"] in states for p in phone_ids)
+
+    until(ready, f"{phone_ids} usable", seconds, here.told_of_phones)
 
 
 def occupy(here: Cluster, phone_id: str, videos: int = 12) -> tuple[list[str], str]:

@@ -116,7 +116,7 @@ class Listener:
         self._deaf_to = deaf_to
         self.refused = asyncio.Event()
 
-    async def phone_started(self, _phone_id: str, _incarnation: str, _running: Sequence[Any]) -> None:
+    async def phone_started(self, _phone_id: str, _host: str, _incarnation: str, _running: Sequence[Any]) -> None:
         return None
 
     async def report_phones(self, reports: Sequence[PhoneReport]) -> None:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.timeout(30), pytest.mark.asyncio]
 class Manager:
     """Agrees to everything."""
 
-    async def phone_started(self, _phone_id: str, _incarnation: str, _running: Sequence[Any]) -> None:
+    async def phone_started(self, _phone_id: str, _host: str, _incarnation: str, _running: Sequence[Any]) -> None:
         return None
 
     async def report_phones(self, _reports: Sequence[PhoneReport]) -> None:

@@ -1,0 +1,83 @@
+"""What a router hands to phones while it reads the farm anew."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from phonefarm.actors.ports import FarmChange
+from phonefarm.actors.router import Router
+from phonefarm.models.queue import QueueSnapshot
+from phonefarm.models.session import Job, Lease
+
+pytestmark = [pytest.mark.timeout(20), pytest.mark.asyncio]
+
+JOB = Job(
+    process_id="p", process_type="maintenance", phone_id="P1", account_id=None,
+    lease=Lease(item_id="i", attempt=1, seconds=60.0), actions=(), seconds_left=60.0,
+)  # fmt: skip
+
+
+class Undelivered:
+    """A manager that knows of one job nobody has heard a phone take. ``asked`` grows with each snapshot."""
+
+    def __init__(self) -> None:
+        self.job = JOB
+        self.asked = asyncio.Semaphore(0)
+
+    async def snapshot(self) -> QueueSnapshot:
+        self.asked.release()
+        return QueueSnapshot(waiting=(), running=(), phones=(), accounts=(), undelivered=(self.job,))
+
+
+class SlowPhone:
+    """Takes a job when it is allowed to."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.news = asyncio.Event()
+        self.may_take = asyncio.Event()
+
+    async def run(self, job: Job) -> bool:
+        self.asked.append(job.lease.attempt)
+        self.news.set()
+        await self.may_take.wait()
+        return True
+
+
+async def test_a_job_on_its_way_is_not_handed_over_again_when_the_farm_is_read_anew() -> None:
+    manager, phone = Undelivered(), SlowPhone()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        await phone.news.wait()
+        for _ in range(2):
+            await manager.asked.acquire()
+            await router.changed(FarmChange(missed=True))
+        await manager.asked.acquire()
+        manager.job = replace(JOB, lease=replace(JOB.lease, attempt=2))
+        phone.news.clear()
+        await router.changed(FarmChange(missed=True))
+        await phone.news.wait()
+        assert phone.asked == [1, 2], "once each, although the first was listed four times"
+    finally:
+        phone.may_take.set()
+        await router.stop()
+
+
+async def test_a_job_that_a_phone_took_may_be_handed_over_again_by_a_later_snapshot() -> None:
+    """The manager lists it until the phone's first report arrives; the phone says again that it has it."""
+    manager, phone = Undelivered(), SlowPhone()
+    phone.may_take.set()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        await phone.news.wait()
+        phone.news.clear()
+        await router.changed(FarmChange(missed=True))
+        await phone.news.wait()
+        assert phone.asked == [1, 1]
+    finally:
+        await router.stop()
