@@ -5,7 +5,7 @@ on one of them, from the start, since they take longest and would be in the way 
 else go to whichever is free, each in one piece.
 
 Properties are tried on the same examples every time, so that a run that was green is green again on the same code;
-``HYPOTHESIS_PROFILE=random make test`` looks for new ones.
+``HYPOTHESIS_PROFILE=random make test`` looks for new ones. How long an example takes is no matter: machines differ.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.databases import Postgres, new_sqlite, postgres_server
 
 pytest_plugins = ["tests.faultregister"]
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("random")
+_ANY_MACHINE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **_ANY_MACHINE)
+settings.register_profile("random", **_ANY_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 #: Suites that share a whole farm, and when they are run.
