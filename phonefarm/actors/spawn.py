@@ -1,4 +1,4 @@
-"""The only ray.remote: each actor of ``hosted`` in a process of its own.
+"""The only ray.remote: each actor in a process of its own, by its front.
 
 All are named, detached, restarted for ever and without a share of CPUs. The manager, the router and the callback
 sender run on the head, a host's actor and its phones on the node labelled ``pf.host=NAME``: a label survives the
@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from phonefarm.actors import gateway
+from phonefarm.actors import fronts, gateway
 from phonefarm.errors import ActorUnavailable
 from phonefarm.settings import NAMESPACE, Settings
 
@@ -25,32 +25,24 @@ _END_SECONDS = 30.0
 
 def spawn_farm(settings: Settings) -> None:
     """Start every actor of the farm but the phones', which their hosts start. Those that run are left alone."""
-    from phonefarm.actors.hosted.host import HostActor
-    from phonefarm.actors.hosted.judge import JudgeActor
-    from phonefarm.actors.hosted.manager import ProcessManager
-    from phonefarm.actors.hosted.router import Router
-    from phonefarm.actors.hosted.sender import CallbackSender
-
     head = {HEAD_LABEL: "head"}
-    _spawn(ProcessManager, gateway.MANAGER, head, settings, calls=MANAGER_CALLS)
+    _spawn(fronts.ProcessManager, gateway.MANAGER, head, settings, calls=MANAGER_CALLS)
     for host in settings.hosts:
-        _spawn(HostActor, gateway.host_name(host.name), {HOST_LABEL: host.name}, settings, host.name)
-    _spawn(Router, gateway.ROUTER, head, settings)
-    _spawn(CallbackSender, gateway.SENDER, head, settings)
+        _spawn(fronts.HostActor, gateway.host_name(host.name), {HOST_LABEL: host.name}, settings, host.name)
+    _spawn(fronts.Router, gateway.ROUTER, head, settings)
+    _spawn(fronts.CallbackSender, gateway.SENDER, head, settings)
     if settings.judge is not None:
-        _spawn(JudgeActor, gateway.JUDGE, head, settings)
+        _spawn(fronts.JudgeActor, gateway.JUDGE, head, settings)
 
 
 def spawn_phone(settings: Settings, phone_id: str, host: str) -> bool:
     """Start the actor of a phone on the host that holds its cable; False if there is one, wherever it lives."""
-    from phonefarm.actors.hosted.phone import PhoneActor
-
     try:
         ray.get_actor(gateway.phone_name(phone_id), NAMESPACE)
         return False
     except ValueError:
         pass
-    _spawn(PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
+    _spawn(fronts.PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
     return True
 
 

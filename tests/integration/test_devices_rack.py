@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,11 +105,13 @@ def rack_of(count: int, base: Path, *options: str) -> Iterator[Rack]:
     """``count`` phones, connected. Ends everything it started."""
     command = [sys.executable, "-m", "phonefarm.vphone", "--phones", str(count), "--port-base", "0"]
     command += ["--control-port", "0", "--journal-dir", str(base / "journal"), *options]
-    server = AdbServer(port=free_port(), state_dir=base / "adb")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, ExitStack() as ends:
         try:
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())
+            # its port is looked for after the phones have theirs, some of which would be the one that was free before
+            server = AdbServer(port=free_port(), state_dir=base / "adb")
+            ends.callback(server.stop)
             server.start()
             rack = Rack(server=server, journal=base / "journal", control_port=ready["control_port"], pid=process.pid)
             for phone in ready["phones"]:
@@ -120,7 +122,6 @@ def rack_of(count: int, base: Path, *options: str) -> Iterator[Rack]:
             yield rack
         finally:
             process.terminate()
-            server.stop()
 
 
 @pytest.fixture

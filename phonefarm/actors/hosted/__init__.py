@@ -1,7 +1,7 @@
 """The actors as Ray runs them: each plain class with the farm's settings and the gateway put in.
 
 One module each, so that an actor's process imports what it needs and no more: a phone's process has no SQL, the
-manager's no adb. They bear the names of the plain classes, since that is what Ray's dashboard and ``ps`` show.
+manager's no adb. Ray does not know these classes: it is given the ``fronts``, which import them when an actor begins.
 Constructors only assign and schedule ``start``; what can fail is retried inside (an exception in a constructor
 would bury the actor for good: design notes on Ray, finding 8).
 """
