@@ -218,10 +218,13 @@ class HostActor:
             except PhoneElsewhere as error:
                 log.info("phone.elsewhere", phone=found.phone_id, serial=serial, error=error)
                 await asyncio.sleep(_CONTEST_SECONDS)
+                continue
             except PhoneFarmError as error:
                 log.warning("phone.unidentified", serial=serial, error=error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LAST_PAUSE)
+            except Exception:  # it stays plugged in, so nothing else would make us look at it again
+                log.exception("phone.not_adopted", serial=serial, next_step=logs.REPORT_IT)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)
 
     async def _adopt(self, phone_id: str, serial: str) -> None:
         other = self._clash_at(phone_id, serial) or self._phones.get(phone_id)

@@ -8,9 +8,12 @@ node's restart, a node id does not (design notes on Ray, finding 1).
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from phonefarm.actors import fronts, gateway
 from phonefarm.errors import ActorUnavailable
@@ -36,26 +39,43 @@ def spawn_farm(settings: Settings) -> None:
 
 
 def spawn_phone(settings: Settings, phone_id: str, host: str) -> bool:
-    """Start the actor of a phone on the host that holds its cable; False if there is one, wherever it lives."""
-    try:
-        ray.get_actor(gateway.phone_name(phone_id), NAMESPACE)
-        return False
-    except ValueError:
-        pass
-    _spawn(fronts.PhoneActor, gateway.phone_name(phone_id), {HOST_LABEL: host}, settings, phone_id, host)
-    return True
+    """Start the actor of a phone on the host that holds its cable; False if there is one, wherever it lives. Raises
+    ActorUnavailable if Ray does not do it now."""
+    name = gateway.phone_name(phone_id)
+    with _asking_ray(name):
+        if _exists(name):
+            return False
+        _spawn(fronts.PhoneActor, name, {HOST_LABEL: host}, settings, phone_id, host)
+        return True
 
 
 def end_phone(phone_id: str) -> None:
     """End the actor of a phone for good; returns when its name is free. Raises ActorUnavailable if it stays."""
-    until = time.monotonic() + _END_SECONDS
-    while time.monotonic() < until:
-        try:
-            ray.kill(ray.get_actor(gateway.phone_name(phone_id), NAMESPACE))
-        except ValueError:
-            return
-        time.sleep(0.1)
+    name, until = gateway.phone_name(phone_id), time.monotonic() + _END_SECONDS
+    with _asking_ray(name):
+        while time.monotonic() < until:
+            if (actor := _exists(name)) is None:
+                return
+            ray.kill(actor)
+            time.sleep(0.1)
     raise ActorUnavailable(f"the old actor of {phone_id} does not end")
+
+
+def _exists(name: str) -> Any | None:
+    """The handle of an actor, None if no actor has this name."""
+    try:
+        return ray.get_actor(name, NAMESPACE)
+    except ValueError:
+        return None
+
+
+@contextmanager
+def _asking_ray(name: str) -> Iterator[None]:
+    """While its head is away, or when two ask for one name, Ray raises more than its own kinds of errors."""
+    try:
+        yield
+    except (RayError, ValueError, RuntimeError) as error:
+        raise ActorUnavailable(f"Ray did not start or end {name}: {type(error).__name__}") from error
 
 
 def _spawn(cls: type, name: str, label: dict[str, str], *args: Any, calls: int = 1_000) -> Any:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 NET = "10.77.0"
 _GATEWAY = 254
+_SWITCH = "02:50:46:00:00:fe"
 _CLONE_NEWNET = 0x40000000
 #: The first process of a machine: it waits for ever and buries what its children leave.
 _INIT = "while :; do sleep 3600 & wait $!; done"
@@ -53,7 +54,9 @@ class Wire:
         self._holder = _held(["unshare", "-n", "--kill-child", "-f", "bash", "-c", _INIT])
         self._thread = ThreadPoolExecutor(max_workers=1, initializer=self._enter)
         self.ip("link set lo up")
-        self.ip("link add name sw type bridge")
+        # an address of its own: else it takes the lowest of its ports', and when the machine with that one goes, nobody
+        # finds the switch for half a minute
+        self.ip(f"link add name sw address {_SWITCH} type bridge")
         self.ip(f"addr add {NET}.{_GATEWAY}/24 dev sw")
         self.ip("link set sw up")
 

@@ -63,10 +63,14 @@ class OneHome:
         self._heard = heard
         self.asked = 0
         self.away = 0  # so many calls more find the actor away
+        self.broken = 0  # so many calls more fail as nobody foresaw
 
     async def here(self, phone_id: str, _serial: str, _body: str) -> Heard:
         assert phone_id == "A"
         self.asked += 1
+        if self.broken:
+            self.broken -= 1
+            raise ValueError("the name is taken")
         if self.away:
             self.away -= 1
             raise ActorUnavailable("it starts")
@@ -160,5 +164,21 @@ async def test_a_phone_whose_twin_left_comes_back_even_if_its_actor_is_away_at_f
         home.away = 1
         while len(heard.attached) < 2:
             await asyncio.sleep(0.01)
+    finally:
+        await host.shutdown()
+
+
+async def test_a_phone_is_adopted_even_if_that_fails_at_first_as_nobody_foresaw() -> None:
+    """It stays plugged in, so nothing else would make its host look at it again."""
+    adb, heard = PlayedAdb(), Heard()
+    home = OneHome(heard)
+    home.broken = 2
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=Told(), homes=home)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        assert home.asked == 3
     finally:
         await host.shutdown()
