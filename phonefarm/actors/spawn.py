@@ -87,6 +87,7 @@ def _spawn(cls: type, name: str, label: dict[str, str], *args: Any, calls: int =
         "max_restarts": -1,
         "max_task_retries": 0,
         "num_cpus": 0,
+        "enable_task_events": False,  # as Serve does with its replicas: a record of each call, kept by the head
         "max_concurrency": calls,
         "label_selector": label,
     }

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from ray import serve
 
 from phonefarm.actors import gateway
-from phonefarm.actors.hosted import watch
+from phonefarm.actors.hosted import keep_what_is_loaded, watch
 from phonefarm.actors.raymeter import RayMeter
 from phonefarm.actors.spawn import HEAD_LABEL
 from phonefarm.devices.profiles import profile_names
@@ -44,9 +44,11 @@ def build(settings: Settings) -> Any:
         watch(settings, "serve")
         keys = KeyRing.single(settings.api_key)
         config = serve_config(settings)
-        return create_app(
+        app = create_app(
             gateway.manager(), keys=keys, config=config, phone=gateway.phone, meter=RayMeter(), echo_request_id=False
         )
+        keep_what_is_loaded()
+        return app
 
     class Ingress:
         """Only a carrier: every route is the FastAPI app's."""
@@ -58,6 +60,7 @@ def build(settings: Settings) -> Any:
         max_ongoing_requests=512,
         ray_actor_options={"num_cpus": 0, "label_selector": {HEAD_LABEL: "head"}},
         graceful_shutdown_timeout_s=5,
+        logging_config={"enable_access_log": False},  # /metrics counts requests, and a line for each is never free
     )(wrapped)
     return deployment.bind()
 

@@ -55,6 +55,7 @@ def deploy(replicas: int) -> None:
     deployment = serve.deployment(
         name="noop", num_replicas=replicas, max_ongoing_requests=512,
         ray_actor_options={"num_cpus": 0, "label_selector": {HEAD_LABEL: "head"}},
+        logging_config={"enable_access_log": False},
     )(wrapped)  # fmt: skip
     serve.run(deployment.bind(), name="bench-noop", route_prefix=NOOP_PATH)
 
@@ -68,7 +69,7 @@ class Bare:
 
 async def hop(count: int) -> list[float]:
     """Milliseconds of calls to a bare actor, one after the other."""
-    actor: Any = ray.remote(Bare).options(num_cpus=0, max_concurrency=1_000).remote()
+    actor: Any = ray.remote(Bare).options(num_cpus=0, max_concurrency=1_000, enable_task_events=False).remote()
     took = []
     for number in range(count + 20):
         began = time.perf_counter()

@@ -120,6 +120,17 @@ def test_what_a_waking_command_shows_is_told_from_what_others_show(tmp_path: Pat
     assert [sighting.woken for sighting in sightings(tmp_path, "A")] == [True, False]
 
 
+@pytest.mark.parametrize(("until", "late"), [(1_500, True), (3_050, False)], ids=["begun after the end", "before"])
+def test_what_a_command_shows_counts_from_when_the_phone_began_it(tmp_path: Path, until: int, late: bool) -> None:
+    """From 3.0 to 3.3 the phone does what it was told, at 3.2 the video is there."""
+    line = {"service": "shell", "rc": None, "at": "1970-01-01T00:00:03.300Z", "mono": 3.3, "mono_start": 3.0}
+    (tmp_path / "A.jsonl").write_text(json.dumps({**line, "command": "input tap 1 2 ; x"}) + "\n")
+    shown = {"mono": 3.2, "query": KEYWORD.format(number=7), "rank": 0, "title": "t", "author": "a"}
+    (tmp_path / "A.shown.jsonl").write_text(json.dumps(shown) + "\n")
+    (touch,) = touches(sightings(tmp_path, "A"), rows(("A", 1_000, until)))
+    assert (touch.attempt, touch.started * 1000 > until) == (1, late)
+
+
 def test_what_nobody_asked_for_by_a_keyword_is_left_out() -> None:
     assert touches([seen("A", 1.5, "of the feed")], rows(("A", 1_000, 2_000))) == []
 

@@ -103,3 +103,4 @@ def test_an_upgrade_that_is_killed_is_done_again(filled: Callable[[], tuple[str,
         kept(engines, rows)
         with engines.writer.connect() as connection:
             assert revision(connection) == head()
+        engines.dispose()  # a server has only so many connections, and all points are hundreds

@@ -9,6 +9,7 @@ would bury the actor for good: design notes on Ray, finding 8).
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from phonefarm import logs, tracing
@@ -21,6 +22,7 @@ def begin(actor: Any, settings: Settings, name: str, **ids: str) -> None:
     """Log to the actor's file, trace if the farm does, and start it, on the loop that its process runs. ``ids``: the
     phone's, the host's, for each line of the log."""
     watch(settings, name, **ids)
+    keep_what_is_loaded()
     log.info("actor.started")
     actor._started = asyncio.get_running_loop().create_task(actor.start())
 
@@ -30,3 +32,10 @@ def watch(settings: Settings, name: str, **ids: str) -> None:
     logs.to_file(settings.log_dir, name, level=settings.log_level, **ids)
     if settings.tracing is not None:
         tracing.start(settings.tracing.endpoint, name, headers=settings.tracing.headers)
+
+
+def keep_what_is_loaded() -> None:
+    """What was made until now stays for ever: the garbage collector, whose full rounds stop everything else, need not
+    look at it again. Call it when a process has loaded its modules."""
+    gc.collect()
+    gc.freeze()

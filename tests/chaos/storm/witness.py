@@ -4,7 +4,8 @@ A phone does not know for whom it works. But every keyword of a storm belongs to
 screen tells the process; and a reboot is the work of the item that had the phone at that moment. The attempt is the one
 whose time, by the farm's history, holds the moment, else the last before it on that phone, so that what was done too
 late is found to be too late; what was done on a phone that never had the process is of attempt 0, which nobody was
-granted.
+granted. A command that a phone has begun cannot be called back, and shows what it shows a moment later: even if the
+connection is cut meanwhile, and the attempt over.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _REBOOT = re.compile(r"^\s*reboot\b|;\s*reboot\b")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
     """``query``: the keyword whose content filled the screen; None: the phone was told to reboot. ``woken``: by waking
-    the phone. Seconds (epoch)."""
+    the phone. Seconds (epoch); content is of the moment in which the phone began the command that brought it up."""
 
     phone_id: str
     started: float
@@ -57,11 +58,11 @@ def sightings(journals: Path, phone_id: str) -> list[Sighting]:
         for line in lines
         if _REBOOT.search(str(line["command"]))
     ]
-    wakes = [(line["mono_start"], line["mono"]) for line in lines if _WAKES.search(str(line["command"]))]
-    for line in _lines(journals / f"{phone_id}.shown.jsonl"):
-        at = line["mono"] + offset
-        woken = any(since <= line["mono"] <= until for since, until in wakes)
-        found.append(Sighting(phone_id=phone_id, started=at, ended=at, query=str(line["query"]), woken=woken))
+    for shown in _lines(journals / f"{phone_id}.shown.jsonl"):
+        command = next((line for line in lines if line["mono_start"] <= shown["mono"] <= line["mono"]), None)
+        woken = command is not None and _WAKES.search(str(command["command"])) is not None
+        at = offset + (shown["mono"] if command is None else command["mono_start"])
+        found.append(Sighting(phone_id=phone_id, started=at, ended=at, query=str(shown["query"]), woken=woken))
     return sorted(found, key=lambda sighting: sighting.started)
 
 
