@@ -300,10 +300,10 @@ class HostActor:
         return found.phone_id == phone_id
 
     async def _contest(self, phone_id: str, serial: str, by: str) -> None:
-        """Both phones are set apart until the other host says no more that it sees one. The phone's actor may be away
-        at first, as it is while it moves: it is told again until it heard."""
+        """Both phones are set apart until the other host says no more that it sees one, or this one is gone. The
+        phone's actor may be away at first, as it is while it moves: it is told again until it heard."""
         claims, apart = self._contested[phone_id], False
-        while (left := claims[by] - self._loop.time()) > 0:
+        while self._serials.get(serial) == "device" and (left := claims[by] - self._loop.time()) > 0:
             apart = apart or await self._set_apart(phone_id, serial, by)
             await asyncio.sleep(left if apart else FIRST_PAUSE)
         claims.pop(by)

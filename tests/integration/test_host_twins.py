@@ -168,6 +168,32 @@ async def test_a_phone_whose_twin_left_comes_back_even_if_its_actor_is_away_at_f
         await host.shutdown()
 
 
+@pytest.mark.fault(21)
+async def test_a_host_whose_phone_is_gone_says_no_more_that_there_are_two() -> None:
+    """The other host has the phone's actor by then, and takes the phone for the only one that it is."""
+    adb, heard = PlayedAdb(), Heard()
+    home = OneHome(heard)
+    host = HostActor(HostConfig(name="h", usb=True), adb=adb, manager=Told(), homes=home)  # type: ignore[arg-type]
+    await host.start()
+    try:
+        adb.lists.put({"A": "device"})
+        while not heard.attached:
+            await asyncio.sleep(0.01)
+        home.away = 1_000_000
+        assert await host.contest("A", "h2: A", "another body") is Claim.TWIN
+        while home.asked < 2:
+            await asyncio.sleep(0.01)
+        adb.lists.put({})
+        while host._serials:
+            await asyncio.sleep(0.01)
+        home.away = 0
+        while host._contested["A"]:
+            await asyncio.sleep(0.01)
+        assert not heard.distrusted
+    finally:
+        await host.shutdown()
+
+
 async def test_a_phone_is_adopted_even_if_that_fails_at_first_as_nobody_foresaw() -> None:
     """It stays plugged in, so nothing else would make its host look at it again."""
     adb, heard = PlayedAdb(), Heard()
