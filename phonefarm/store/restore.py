@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ from phonefarm.store.engine import Engines, open_engines, sqlite_path, sqlite_ur
 from phonefarm.store.holders import describe, users_of
 from phonefarm.store.trouble import storage_errors
 
+#: How long a manager's session may take to leave a PostgreSQL server, and between two looks.
+_LEAVING_SECONDS, _LOOK_SECONDS = 3.0, 0.05
 _REPLACE = "give --replace-all-data to replace what is there"
 
 
@@ -106,6 +109,7 @@ def _into_postgresql(source: Path, url: str, *, now: int, artifacts: Path, repla
     engines = open_engines(url, role="restore")
     try:
         with storage_errors(), engines.writer.connect() as connection:
+            _let_managers_leave(connection)
             _refuse_managers(connection)
         migrate.upgrade(engines)
         with storage_errors(), engines.writer.begin() as connection:
@@ -121,6 +125,14 @@ def _into_postgresql(source: Path, url: str, *, now: int, artifacts: Path, repla
             _fill(source, connection, now=now, known_epoch=known)
     finally:
         engines.dispose()
+
+
+def _let_managers_leave(connection: Connection) -> None:
+    """A farm that has just ended may stand in the server's list for a moment."""
+    until = time.monotonic() + _LEAVING_SECONDS
+    while postgresql.managers(connection) and time.monotonic() < until:
+        connection.rollback()  # the list stays what it was for the length of a transaction
+        time.sleep(_LOOK_SECONDS)
 
 
 def _refuse_managers(connection: Connection) -> None:

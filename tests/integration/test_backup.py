@@ -175,6 +175,20 @@ async def test_an_old_manager_is_stale_on_a_restored_database(db_url: str, tmp_p
     assert epoch_of(db_url) > last + 1_000_000
 
 
+def test_a_manager_that_is_just_leaving_is_let_go(good: Path, postgres: Postgres, tmp_path: Path) -> None:
+    """A server lists a session a moment longer than the client has it."""
+    url = postgres.new_database()
+    engines = open_engines(url)
+    with engines.writer.connect() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    leaving = threading.Timer(0.3, engines.dispose)
+    leaving.start()
+    try:
+        put(good, url, tmp_path, replace=True)
+    finally:
+        leaving.join()
+
+
 # -- what is refused -----------------------------------------------------------------------------
 
 
