@@ -61,7 +61,7 @@ async def test_a_job_on_its_way_is_not_handed_over_again_when_the_farm_is_read_a
         phone.news.clear()
         await router.changed(FarmChange(missed=True))
         await phone.news.wait()
-        assert phone.asked == [1, 2], "once each, although the first was listed four times"
+        assert phone.asked == [1, 2], "once each, although the first was listed three times"
     finally:
         phone.may_take.set()
         await router.stop()
