@@ -32,6 +32,7 @@ from phonefarm.core.tally import Tally
 from phonefarm.errors import StaleWriter, StorageUnavailable
 from phonefarm.models.clock import Clock
 from phonefarm.store import epoch
+from phonefarm.store.checkpoint import Checkpoints
 from phonefarm.store.engine import Engines, storage_errors
 from phonefarm.store.steps import Steps
 
@@ -102,6 +103,7 @@ class Writer:
         tally: Tally | None = None,
     ) -> None:
         self._engines = engines
+        self._checkpoints = Checkpoints(engines.writer)
         self.tally = tally or Tally()
         self._clock = clock
         self._steps = steps or (Steps() if clock is None else None)
@@ -148,6 +150,8 @@ class Writer:
             self._commit(batch)
             if ended:
                 return
+            if self._queue.empty():
+                self._checkpoints.at_rest()
 
     def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
         batch = [first]
