@@ -113,7 +113,7 @@ class Executor:
 
     def leave(self) -> None:
         """End the app and show the home screen, even after a stop. Raises DeviceLost, nothing else of the phone."""
-        self._results.forget()
+        self._forget()
         lines = [("am", "force-stop", self._profile.package), key("KEYCODE_HOME")]
         try:
             self._driver.sh_all(lines, timeout=LEAVE_SECONDS, joiner=";")
@@ -140,8 +140,7 @@ class Executor:
     # -- actions -------------------------------------------------------------------------------------
 
     def _open_app(self, params: Mapping[str, Any]) -> ActionResult:
-        self._results.forget()
-        self._feed.forget()
+        self._forget()
         self._nav.restart()
         return ActionResult()
 
@@ -181,10 +180,11 @@ class Executor:
         wanted = verdict is not None and verdict.relevant is True
         seconds = float(params["seconds_max"]) if wanted else self._skip_seconds(params)
         self._pause(seconds)
-        place = self._nav.see().place
-        if place != "feed":
+        seen = self._nav.see()
+        if seen.place != "feed":
             self._feed.forget()
-            raise UnexpectedScreen(f"wanted the feed to the end of a video, saw {place or 'another screen'}")
+            raise UnexpectedScreen(f"wanted the feed to the end of a video, saw {seen.place or 'another screen'}")
+        self._feed.confirm(seen)
         return ActionResult(output=self._video(facts, at, seconds, verdict, int(params["number"])))
 
     def _skip_seconds(self, params: Mapping[str, Any]) -> float:
@@ -199,7 +199,7 @@ class Executor:
         return ActionResult(artifacts=(self._picture(params["name"]),))
 
     def _close_app(self, params: Mapping[str, Any]) -> ActionResult:
-        self._results.forget()
+        self._forget()
         self._nav.home()
         return ActionResult()
 
@@ -211,6 +211,11 @@ class Executor:
         except DeviceCancelled as error:
             self._stop.check()
             raise SessionStopped("cancelled") from error
+
+    def _forget(self) -> None:
+        """Drop the hints."""
+        self._results.forget()
+        self._feed.forget()
 
     # -- parts ---------------------------------------------------------------------------------------
 

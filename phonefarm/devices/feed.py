@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 What tells one video from the next is what stands on the screen: title and author. A swipe counts once they have
 changed; a feed whose swipe changes nothing twice in a row has ended. The video that was shown last is a hint: without
-it (a session that goes on after a break) whatever the feed shows after one swipe is the next video.
+it (a session that goes on after a break) whatever the feed shows after one swipe is the next video. The look at the
+end of a video serves as the one before the next swipe: reading a screen is what takes a real phone longest.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ class Feed:
     def __init__(self, nav: Navigator) -> None:
         self._nav = nav
         self._last: tuple[str, str] | None = None
+        self._confirmed: Seen | None = None
 
     def forget(self) -> None:
-        """Drop the hint."""
-        self._last = None
+        """Drop the hints."""
+        self._last = self._confirmed = None
+
+    def confirm(self, seen: Seen) -> None:
+        """The feed was just seen once more: the next swipe need not look first."""
+        self._confirmed = seen
 
     def show(self, number: int) -> Seen | None:
         """The feed with video ``number`` (the one that is shown for 0, else the next); None when the feed has ended."""
-        seen = self._with_text(self._nav.to_feed())
+        known, self._confirmed = self._confirmed, None
+        seen = self._with_text(known or self._nav.to_feed())
         if number == 0:
             return self._note(seen)
         before = self._last or self.facts(seen)

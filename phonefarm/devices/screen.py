@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -111,11 +112,16 @@ class Selector:
         return all(part is None or part in whole for part, whole in parts)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Screen:
     """A whole dump."""
 
     root: Node
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The resource ids of its nodes."""
+        return frozenset(node.resource_id for node in self.root.walk())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,8 +141,11 @@ class Screen:
         return "\n".join(shown)
 
     def find_all(self, selector: Selector) -> list[Node]:
-        """All nodes that fit, in document order."""
-        return find_all(self.root, selector)
+        """All nodes that fit, in document order. Most selectors name an id that the screen does not have."""
+        here: Selector | None = selector
+        while here is not None and here.resource_id is not None and here.resource_id not in self.ids:
+            here = here.otherwise
+        return find_all(self.root, here) if here is not None else []
 
     def find(self, selector: Selector) -> Node | None:
         """The first node that fits."""

@@ -29,7 +29,7 @@ INPUTS = {
 
 @pytest.fixture(scope="module")
 def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
-    with rack_of(8, tmp_path_factory.mktemp("feed")) as made:
+    with rack_of(10, tmp_path_factory.mktemp("feed")) as made:
         yield made
 
 
@@ -125,10 +125,32 @@ def test_popups_and_the_lock_screen_in_the_way(rack: Rack) -> None:
 
 def test_an_app_that_pages_by_itself_is_read_as_it_is(rack: Rack) -> None:
     session = Session(phone=rack.next(), judge=Asked())
+    session.on_wait = lambda _seconds: run_lines(session.phone, ["input", "swipe", "500", "1800", "500", "600"])
     first = session.executor.run(plan(Capability.FYP_WARMUP, INPUTS)[1])
-    run_lines(session.phone, ["input", "swipe", "500", "1800", "500", "600"])
+    session.on_wait = lambda _seconds: None
     second = session.executor.run(plan(Capability.FYP_WARMUP, INPUTS)[2])
     assert titles([first, second]) == shown(0, 2)
+
+
+def test_the_look_at_the_end_of_a_video_serves_the_next_one(rack: Rack) -> None:
+    session = Session(phone=rack.next(), judge=Asked())
+    first, *others = [a for a in plan(Capability.FYP_WARMUP, INPUTS) if a.kind is ActionKind.FEED_VIDEO]
+    session.executor.run(first)
+    for action in others:
+        before = len(session.phone.journal())
+        session.executor.run(action)
+        lines = [str(line["command"]) for line in session.phone.journal()[before:]]
+        assert ["input swipe" in line for line in lines] == [True, False]
+
+
+def test_an_app_that_was_closed_is_looked_at_again(rack: Rack) -> None:
+    session = Session(phone=rack.next(), judge=Asked())
+    one, two = plan(Capability.FYP_WARMUP, INPUTS)[1:3]
+    session.executor.run(one)
+    session.do(ActionKind.CLOSE_APP)
+    before = len(session.phone.journal())
+    session.executor.run(two)
+    assert "input swipe" not in str(session.phone.journal()[before]["command"])
 
 
 def test_a_stop_ends_the_watching(rack: Rack) -> None:

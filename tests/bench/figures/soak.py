@@ -3,7 +3,7 @@
 Each process is one ``health_check``. At most ``AHEAD`` are under way, so that what waits is no part of the figure.
 Processes are kept for seconds only; at a quarter and at the end the farm is left alone until the last one is pruned,
 and then looked at: the memory (PSS), the files and the threads of all its processes together, and the database file
-with its log.
+with its log. ``free_mb`` in the JSON is what of the file holds nothing.
 """
 
 from __future__ import annotations
@@ -37,12 +37,21 @@ def look(found: Running) -> dict[str, float]:
     pids = list(processes(found.file.cookie))
     database = found.farm.state_dir / "farm.db"
     size = sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*"))
+    free = _free_mb(database)
     return {
         "memory_mb": sum(map(pss_mb, pids)),
         "fds": float(sum(map(fds, pids))),
         "threads": float(sum(map(threads, pids))),
         "database_mb": size / 1e6,
+        "free_mb": free,
     }
+
+
+def _free_mb(database: Path) -> float:
+    """Of pages in the file that hold nothing: SQLite keeps them for what comes next."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+    return float(pages * size / 1e6)
 
 
 def _rows(database: Path, where: str = "") -> int:
