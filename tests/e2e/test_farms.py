@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,39 +20,43 @@ pytestmark = pytest.mark.timeout(400)
 ACTORS = ("process_manager", "router", "callback_sender", "host:local", "phone:VP000001")
 
 
+@pytest.fixture(scope="module")
+def second() -> Iterator[Farm]:
+    """A farm beside the session's own; the tests of it stand in the order in which they need it."""
+    with farm("--sim", "1", "--profile", "instant") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(postgres: Postgres) -> Iterator[Farm]:
+    """So too."""
+    with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
+        yield running
+
+
 @pytest.mark.fault(10)
-def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm) -> None:
-    with farm("--sim", "1", "--profile", "instant") as second:
-        second.wait_phones("VP000001")
-        process_id = second.submit({"routing": "queue"}, videos_per_keyword=8)
-        second.wait_actions(process_id, 3)
-        second.down()
-        assert with_cookie(second.file["cookie"]) == []
-        assert here.client.get("/readyz").status_code == 200, "the other farm does not notice"
-        second.up("--sim", "1", "--profile", "instant")
-        view = second.wait_process(process_id, "completed", "failed_terminal")
-        assert view["status"] == "completed", view["error"]
-        assert [len(k["videos"]) for k in view["result"]["keywords"]] == [8]
-        assert here.get("/processes?limit=200")["items"] != second.get("/processes")["items"]
+def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm, second: Farm) -> None:
+    second.wait_phones("VP000001")
+    process_id = second.submit({"routing": "queue"}, videos_per_keyword=8)
+    second.wait_actions(process_id, 3)
+    second.down()
+    assert with_cookie(second.file["cookie"]) == []
+    assert here.client.get("/readyz").status_code == 200, "the other farm does not notice"
+    second.up("--sim", "1", "--profile", "instant")
+    view = second.wait_process(process_id, "completed", "failed_terminal")
+    assert view["status"] == "completed", view["error"]
+    assert [len(k["videos"]) for k in view["result"]["keywords"]] == [8]
+    assert here.get("/processes?limit=200")["items"] != second.get("/processes")["items"]
 
 
-def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm) -> None:
-    with farm("--sim", "1", "--profile", "instant") as second:
-        os.kill(second.file["supervisor"]["pid"], signal.SIGKILL)
-        second.down()
-        assert with_cookie(second.file["cookie"]) == []
-    assert here.client.get("/readyz").status_code == 200
-
-
-def test_a_farm_whose_ray_lost_a_part_ends_by_itself_and_says_so() -> None:
+def test_a_farm_whose_ray_lost_a_part_ends_by_itself_and_says_so(second: Farm) -> None:
     """The raylet ends well, as it does when its agent has died; Ray's own head process does not notice that."""
-    with farm("--sim", "1", "--profile", "instant") as second:
-        (raylet,) = [pid for pid, name in _parts(second) if name == "raylet"]
-        supervisor = StateDir(second.state_dir).read().supervisor
-        os.kill(raylet, signal.SIGTERM)
-        until(lambda: not runs(supervisor), "the supervisor has ended")
-        assert f"Ray's raylet, process {raylet}" in (second.state_dir / "logs" / "up.log").read_text()
-        assert with_cookie(second.file["cookie"]) == []
+    (raylet,) = [pid for pid, name in _parts(second) if name == "raylet"]
+    supervisor = StateDir(second.state_dir).read().supervisor
+    os.kill(raylet, signal.SIGTERM)
+    until(lambda: not runs(supervisor), "the supervisor has ended")
+    assert f"Ray's raylet, process {raylet}" in (second.state_dir / "logs" / "up.log").read_text()
+    assert with_cookie(second.file["cookie"]) == []
 
 
 def _parts(running: Farm) -> list[tuple[int, str]]:
@@ -64,14 +69,20 @@ def _parts(running: Farm) -> list[tuple[int, str]]:
     return found
 
 
-def test_a_farm_on_postgresql(postgres: Postgres) -> None:
-    with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
-        running.wait_phones("VP000001")
-        process_id = running.submit({"routing": "direct", "phone_id": "VP000001"})
-        view = running.wait_actions(process_id, 2)
-        running.kill_actor("process_manager")
-        view = running.wait_process(process_id, "completed", "failed_terminal")
-        assert view["status"] == "completed", view["error"]
+def test_a_farm_on_postgresql(on_postgresql: Farm) -> None:
+    on_postgresql.wait_phones("VP000001")
+    process_id = on_postgresql.submit({"routing": "direct", "phone_id": "VP000001"})
+    on_postgresql.wait_actions(process_id, 2)
+    on_postgresql.kill_actor("process_manager")
+    view = on_postgresql.wait_process(process_id, "completed", "failed_terminal")
+    assert view["status"] == "completed", view["error"]
+
+
+def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm, on_postgresql: Farm) -> None:
+    os.kill(on_postgresql.file["supervisor"]["pid"], signal.SIGKILL)
+    on_postgresql.down()
+    assert with_cookie(on_postgresql.file["cookie"]) == []
+    assert here.client.get("/readyz").status_code == 200
 
 
 def test_secrets_are_readable_by_their_owner_only(here: Farm) -> None:
