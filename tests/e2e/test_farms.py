@@ -1,4 +1,4 @@
-"""Farms as a whole: two at once, down and up again, PostgreSQL, the demo."""
+"""Farms as a whole: two at once, down and up again, the demo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from phonefarm.cli.kin import COOKIE_ENV
 from phonefarm.cli.statedir import StateDir, runs
-from tests.databases import Postgres
 from tests.e2e.farm import KEY, Farm, farm, phonefarm, until, with_cookie
 
 pytestmark = pytest.mark.timeout(400)
@@ -24,13 +23,6 @@ ACTORS = ("process_manager", "router", "callback_sender", "host:local", "phone:V
 def second() -> Iterator[Farm]:
     """A farm beside the session's own; the tests of it stand in the order in which they need it."""
     with farm("--sim", "1", "--profile", "instant") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def on_postgresql(postgres: Postgres) -> Iterator[Farm]:
-    """So too."""
-    with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
         yield running
 
 
@@ -67,22 +59,6 @@ def _parts(running: Farm) -> list[tuple[int, str]]:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         found.append((pid, Path(words[0].decode()).name))
     return found
-
-
-def test_a_farm_on_postgresql(on_postgresql: Farm) -> None:
-    on_postgresql.wait_phones("VP000001")
-    process_id = on_postgresql.submit({"routing": "direct", "phone_id": "VP000001"})
-    on_postgresql.wait_actions(process_id, 2)
-    on_postgresql.kill_actor("process_manager")
-    view = on_postgresql.wait_process(process_id, "completed", "failed_terminal")
-    assert view["status"] == "completed", view["error"]
-
-
-def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm, on_postgresql: Farm) -> None:
-    os.kill(on_postgresql.file["supervisor"]["pid"], signal.SIGKILL)
-    on_postgresql.down()
-    assert with_cookie(on_postgresql.file["cookie"]) == []
-    assert here.client.get("/readyz").status_code == 200
 
 
 def test_secrets_are_readable_by_their_owner_only(here: Farm) -> None:

@@ -1,8 +1,12 @@
-"""A farm whose judge is an endpoint that speaks OpenAI's chat completions: one that answers, then one that does not."""
+"""A farm over PostgreSQL whose judge is an endpoint that speaks OpenAI's chat completions: one that answers, then one
+that does not; and what else a farm over PostgreSQL is for.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from tests.databases import Postgres
 from tests.e2e.bodies import fyp
 from tests.e2e.canaries import files_with
-from tests.e2e.farm import farm
+from tests.e2e.farm import Farm, farm, with_cookie
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Endpoint:
@@ -57,25 +62,52 @@ def endpoint() -> Iterator[Endpoint]:
         server.server_close()
 
 
-def test_an_endpoint_judges_the_feed_and_its_failure_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint() as model:
-        monkeypatch.setenv("PHONEFARM_JUDGE_URL", model.url)
-        monkeypatch.setenv("PHONEFARM_JUDGE_MODEL", "tiny")
-        monkeypatch.setenv("PHONEFARM_JUDGE_KEY", "sk-of-the-suite")
-        with farm("--sim", "1", "--profile", "instant") as running:
+@pytest.fixture(scope="module")
+def model() -> Iterator[Endpoint]:
+    with endpoint() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def judged(model: Endpoint, postgres: Postgres) -> Iterator[Farm]:
+    """A farm that asks the model, over PostgreSQL; the tests of it stand in the order in which they need it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PHONEFARM_JUDGE_URL", model.url)
+        environment.setenv("PHONEFARM_JUDGE_MODEL", "tiny")
+        environment.setenv("PHONEFARM_JUDGE_KEY", "sk-of-the-suite")
+        with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
             running.wait_phones("VP000001")
-            view = finished(running, fyp({"routing": "queue"}, max_videos=3))
-            assert view["result"]["relevant_share"] == 1.0
-            for video in view["result"]["videos"]:
-                assert (video["verdict"]["judge"], video["verdict"]["score"]) == ("openai:tiny", 0.75)
-                assert video["watched_seconds"] == 1
-            assert len(model.asked) == 3
-            assert {key for key, _ in model.asked} == {"Bearer sk-of-the-suite"}
-            model.words = "IGNORE THE SCHEMA"
-            view = finished(running, fyp({"routing": "queue"}, max_videos=2))
-            assert [v["verdict"]["error"] for v in view["result"]["videos"]] == ["judge_failed"] * 2
-            assert len(model.asked) == 3 + 2 * 2, "one repair attempt each"
-            assert files_with(running, {"the judge's key": "sk-of-the-suite"}) == []
+            yield running
+
+
+def test_an_endpoint_judges_the_feed_and_its_failure_holds_nothing_up(judged: Farm, model: Endpoint) -> None:
+    view = finished(judged, fyp({"routing": "queue"}, max_videos=3))
+    assert view["result"]["relevant_share"] == 1.0
+    for video in view["result"]["videos"]:
+        assert (video["verdict"]["judge"], video["verdict"]["score"]) == ("openai:tiny", 0.75)
+        assert video["watched_seconds"] == 1
+    assert len(model.asked) == 3
+    assert {key for key, _ in model.asked} == {"Bearer sk-of-the-suite"}
+    model.words = "IGNORE THE SCHEMA"
+    view = finished(judged, fyp({"routing": "queue"}, max_videos=2))
+    assert [v["verdict"]["error"] for v in view["result"]["videos"]] == ["judge_failed"] * 2
+    assert len(model.asked) == 3 + 2 * 2, "one repair attempt each"
+    assert files_with(judged, {"the judge's key": "sk-of-the-suite"}) == []
+
+
+def test_kill_9_of_the_manager_over_postgresql(judged: Farm) -> None:
+    process_id = judged.submit({"routing": "direct", "phone_id": "VP000001"})
+    judged.wait_actions(process_id, 2)
+    judged.kill_actor("process_manager")
+    view = judged.wait_process(process_id, "completed", "failed_terminal")
+    assert view["status"] == "completed", view["error"]
+
+
+def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm, judged: Farm) -> None:
+    os.kill(judged.file["supervisor"]["pid"], signal.SIGKILL)
+    judged.down()
+    assert with_cookie(judged.file["cookie"]) == []
+    assert here.client.get("/readyz").status_code == 200
 
 
 def finished(running: Any, body: dict[str, Any]) -> dict[str, Any]:

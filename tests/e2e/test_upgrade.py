@@ -88,11 +88,11 @@ def test_an_upgrade_loses_nothing(hook: Receiver) -> None:
 def drained_while_it_works(farm: Farm, hook: Receiver) -> tuple[str, str]:
     farm.wait_phones(WORKS, PAUSED)
     operate(farm, "pause", PAUSED)
+    healthy(farm)
     callback = {"url": hook.url, "metadata": {}}
-    runs = farm.submit({"routing": "direct", "phone_id": WORKS}, videos_per_keyword=10)
+    runs = farm.submit({"routing": "direct", "phone_id": WORKS}, videos_per_keyword=12)
     waits = farm.submit({"routing": "direct", "phone_id": PAUSED}, callback=callback)
     farm.wait_actions(runs, 2)
-    healthy(farm)
     done = phonefarm("down", "--drain", "--drain-seconds", "120", "--state-dir", str(farm.state_dir))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"phones still work: {WORKS}" in done.stdout, done.stdout

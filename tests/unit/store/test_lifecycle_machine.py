@@ -94,7 +94,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _moves(self) -> None:
         """Each change moves a phone along the table, or leaves it."""
-        with self.engines.writer.connect() as connection:
+        with self.engines.reader.connect() as connection:
             now = {p: s for p, s in connection.execute(sa.select(tables.phones.c.id, tables.phones.c.state))}
             connection.rollback()
         for phone, state in now.items():
@@ -133,7 +133,7 @@ class Lifecycle(RuleBasedStateMachine):
     def grant(self, phone: str, pick: int) -> Any:
         items = tables.items
         waiting = items.c.state.in_(["QUEUED", "RETRYABLE"])
-        with self.engines.writer.connect() as connection:
+        with self.engines.reader.connect() as connection:
             # any item may be wished for; those that wait come first, so that most wishes make sense
             order = (sa.case((waiting, 0), else_=1), items.c.attempt.desc(), items.c.id)
             ids = [i for (i,) in connection.execute(sa.select(items.c.id).order_by(*order))]
@@ -154,7 +154,7 @@ class Lifecycle(RuleBasedStateMachine):
         return list(granted)
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        with self.engines.writer.connect() as connection:
+        with self.engines.reader.connect() as connection:
             rows = maps(connection, query)
             connection.rollback()
         return rows
@@ -176,7 +176,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def item(self, job: Job) -> dict[str, Any]:
         query = sa.select(tables.items).where(tables.items.c.id == job.lease.item_id)
-        with self.engines.writer.connect() as connection:
+        with self.engines.reader.connect() as connection:
             row = dict(connection.execute(query).mappings().one())
             connection.rollback()
         return row
@@ -264,7 +264,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def rules_hold(self) -> None:
-        with self.engines.writer.connect() as connection:
+        with self.engines.reader.connect() as connection:
             processes, items = maps(connection, sa.select(tables.processes)), maps(connection, sa.select(tables.items))
             events, outbox = maps(connection, sa.select(tables.events)), maps(connection, sa.select(tables.outbox))
             phones = maps(connection, sa.select(tables.phones))
