@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.chaos.checker import check
 from tests.chaos.records import Records, Row, Rows
 from tests.chaos.storm.blows import Struck
+from tests.chaos.storm.databases import Postgres
 from tests.chaos.storm.orders import KEYWORD, Order, orders
 from tests.chaos.storm.report import QUESTIONS, recoveries
 from tests.chaos.storm.witness import Sighting, sightings, touches
@@ -168,3 +173,46 @@ def test_every_rule_of_the_checker_is_asked_about() -> None:
 def test_recoveries_are_the_median_and_the_worst() -> None:
     struck = [Struck(name="router", at=0, seconds=s) for s in (1.0, 9.0, 2.0)]
     assert recoveries(struck) == [("router", 3, 2.0, 9.0)]
+
+
+class Server:
+    """A database's server: a process that sleeps. ``starts`` says of each start whether it works."""
+
+    def __init__(self, *starts: bool) -> None:
+        self._starts = list(starts)
+        self.process = subprocess.Popen(["sleep", "600"])
+
+    def get_pid(self) -> int:
+        return self.process.pid
+
+    def ensure_postgres_running(self) -> None:
+        if not self._starts.pop(0):
+            raise subprocess.TimeoutExpired("pg_ctl", 10)
+
+
+class Still(random.Random):
+    """Draws the smallest number there is."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return min(a, b)
+
+
+def test_a_server_that_starts_slowly_is_started_again() -> None:
+    server = Server(False, False, True)
+    assert Postgres(server, "").trouble(Still()) == "database server crashed, away for 0.0 s"
+    with pytest.raises(ProcessLookupError):
+        os.kill(server.get_pid(), 0)
+
+
+def test_a_server_that_has_ended_already_is_started_again() -> None:
+    server = Server(True)
+    gone = server.get_pid()
+    server.process.kill()
+    server.process.wait()
+    assert not psutil.pid_exists(gone)
+    assert "crashed" in Postgres(server, "").trouble(Still())
+
+
+def test_a_server_that_never_starts_is_said() -> None:
+    with pytest.raises(RuntimeError, match="did not start"):
+        Postgres(Server(*[False] * 6), "").trouble(Still())

@@ -59,7 +59,7 @@ class Postgres:
     def trouble(self, chance: random.Random) -> str:
         seconds = chance.uniform(0.0, 3.0)
         pid = self._server.get_pid()
-        with suppress(psutil.NoSuchProcess):
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
             os.kill(pid, signal.SIGQUIT)
             psutil.Process(pid).wait(30)
         time.sleep(seconds)
