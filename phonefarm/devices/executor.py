@@ -212,12 +212,12 @@ class Executor:
             self._stop.check()
             raise SessionStopped("cancelled") from error
 
+    # -- parts ---------------------------------------------------------------------------------------
+
     def _forget(self) -> None:
         """Drop the hints."""
         self._results.forget()
         self._feed.forget()
-
-    # -- parts ---------------------------------------------------------------------------------------
 
     def _show(self, keyword: str) -> None:
         seen = self._nav.see()

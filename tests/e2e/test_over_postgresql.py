@@ -1,6 +1,4 @@
-"""A farm over PostgreSQL whose judge is an endpoint that speaks OpenAI's chat completions: one that answers, then one
-that does not; and what else a farm over PostgreSQL is for.
-"""
+"""A farm over PostgreSQL: a judge behind an endpoint that answers, then not; kills of its manager and supervisor."""
 
 from __future__ import annotations
 
