@@ -89,6 +89,8 @@ _SETTLED = {
     # On a busy machine the ingress takes longer than Serve's 5 s, and would be killed while it starts.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+    # Serve compares what runs with what should ten times a second, which is a fifth of what an idle farm takes.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     # Three looks without an answer make an ingress dead; every 10 s would leave callers alone for half a minute.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",

@@ -12,8 +12,9 @@ from tests.receiver import Receiver, receiver
 PHONES = ("VP000001", "VP000002", "VP000003")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_farm() -> Iterator[Farm]:
+    """It ends before the next suite starts a farm of its own: an idle one takes a quarter of a core."""
     with farm("--sim", "3", "--profile", "instant") as running:
         yield running
 

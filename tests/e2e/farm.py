@@ -38,10 +38,15 @@ def phonefarm(*arguments: str, timeout: float = 180, **environment: str) -> subp
 
 
 def until(
-    condition: Callable[[], Any], what: str, seconds: float = 60.0, instead: Callable[[], Any] | None = None
+    condition: Callable[[], Any],
+    what: str,
+    seconds: float = 60.0,
+    instead: Callable[[], Any] | None = None,
+    *,
+    every: float = 0.05,
 ) -> Any:
-    """The first true value of ``condition``; it is asked again until then. ``instead``: what there is if it stays
-    away, for whoever reads the failure."""
+    """The first true value of ``condition``; it is asked again until then, with pauses of ``every`` seconds.
+    ``instead``: what there is if it stays away, for whoever reads the failure."""
     deadline = time.monotonic() + seconds
     while True:
         if value := condition():
@@ -49,7 +54,7 @@ def until(
         if time.monotonic() > deadline:
             there = f"; there is {instead()}" if instead is not None else ""
             raise AssertionError(f"not within {seconds:.0f} s: {what}{there}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 class Farm:
@@ -91,7 +96,7 @@ class Farm:
             phones = self.phones()
             return all(phones.get(phone_id, {}).get("state") == state for phone_id in phone_ids)
 
-        until(ready, f"{phone_ids} {state}", seconds, self.told_of_phones)
+        until(ready, f"{phone_ids} {state}", seconds, self.told_of_phones, every=0.25)
 
     def told_of_phones(self) -> dict[str, str]:
         """The state of each phone, its host, and why."""

@@ -1,64 +1,18 @@
-"""Farms as a whole: two at once, down and up again, the demo."""
+"""The suite's farm as a whole, and the demo."""
 
 from __future__ import annotations
 
-import os
-import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from phonefarm.cli.kin import COOKIE_ENV
-from phonefarm.cli.statedir import StateDir, runs
-from tests.e2e.farm import KEY, Farm, farm, phonefarm, until, with_cookie
+from tests.e2e.farm import KEY, Farm, phonefarm, until, with_cookie
 
 pytestmark = pytest.mark.timeout(400)
 
 ACTORS = ("process_manager", "router", "callback_sender", "host:local", "phone:VP000001")
-
-
-@pytest.fixture(scope="module")
-def second() -> Iterator[Farm]:
-    """A farm beside the session's own; the tests of it stand in the order in which they need it."""
-    with farm("--sim", "1", "--profile", "instant") as running:
-        yield running
-
-
-@pytest.mark.fault(10)
-def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm, second: Farm) -> None:
-    second.wait_phones("VP000001")
-    process_id = second.submit({"routing": "queue"}, videos_per_keyword=8)
-    second.wait_actions(process_id, 3)
-    second.down()
-    assert with_cookie(second.file["cookie"]) == []
-    assert here.client.get("/readyz").status_code == 200, "the other farm does not notice"
-    second.up("--sim", "1", "--profile", "instant")
-    view = second.wait_process(process_id, "completed", "failed_terminal")
-    assert view["status"] == "completed", view["error"]
-    assert [len(k["videos"]) for k in view["result"]["keywords"]] == [8]
-    assert here.get("/processes?limit=200")["items"] != second.get("/processes")["items"]
-
-
-def test_a_farm_whose_ray_lost_a_part_ends_by_itself_and_says_so(second: Farm) -> None:
-    """The raylet ends well, as it does when its agent has died; Ray's own head process does not notice that."""
-    (raylet,) = [pid for pid, name in _parts(second) if name == "raylet"]
-    supervisor = StateDir(second.state_dir).read().supervisor
-    os.kill(raylet, signal.SIGTERM)
-    until(lambda: not runs(supervisor), "the supervisor has ended")
-    assert f"Ray's raylet, process {raylet}" in (second.state_dir / "logs" / "up.log").read_text()
-    assert with_cookie(second.file["cookie"]) == []
-
-
-def _parts(running: Farm) -> list[tuple[int, str]]:
-    """The farm's processes with the names of their programs."""
-    found = []
-    for line in with_cookie(running.file["cookie"]):
-        pid = int(line.split()[0])
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        found.append((pid, Path(words[0].decode()).name))
-    return found
 
 
 def test_secrets_are_readable_by_their_owner_only(here: Farm) -> None:

@@ -1,4 +1,5 @@
-"""A farm over PostgreSQL: a judge behind an endpoint that answers, then not; kills of its manager and supervisor."""
+"""A second farm, over PostgreSQL: a judge behind an endpoint that answers, then not; a kill of its manager, down
+and up, a kill of its supervisor."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from tests.e2e.canaries import files_with
 from tests.e2e.farm import Farm, farm, with_cookie
 
 pytestmark = pytest.mark.timeout(400)
+UP = ("--sim", "1", "--profile", "instant")
 
 
 class Endpoint:
@@ -73,7 +75,7 @@ def judged(model: Endpoint, postgres: Postgres) -> Iterator[Farm]:
         environment.setenv("PHONEFARM_JUDGE_URL", model.url)
         environment.setenv("PHONEFARM_JUDGE_MODEL", "tiny")
         environment.setenv("PHONEFARM_JUDGE_KEY", "sk-of-the-suite")
-        with farm("--sim", "1", "--profile", "instant", "--db", postgres.new_database(empty=True)) as running:
+        with farm(*UP, "--db", postgres.new_database(empty=True)) as running:
             running.wait_phones("VP000001")
             yield running
 
@@ -99,6 +101,20 @@ def test_kill_9_of_the_manager_over_postgresql(judged: Farm) -> None:
     judged.kill_actor("process_manager")
     view = judged.wait_process(process_id, "completed", "failed_terminal")
     assert view["status"] == "completed", view["error"]
+
+
+@pytest.mark.fault(10)
+def test_down_and_up_goes_on_where_it_was_beside_another_farm(here: Farm, judged: Farm) -> None:
+    process_id = judged.submit({"routing": "queue"}, videos_per_keyword=8)
+    judged.wait_actions(process_id, 3)
+    judged.down()
+    assert with_cookie(judged.file["cookie"]) == []
+    assert here.client.get("/readyz").status_code == 200, "the other farm does not notice"
+    judged.up(*UP, "--db", judged.file["db"])
+    view = judged.wait_process(process_id, "completed", "failed_terminal")
+    assert view["status"] == "completed", view["error"]
+    assert [len(k["videos"]) for k in view["result"]["keywords"]] == [8]
+    assert here.get("/processes?limit=200")["items"] != judged.get("/processes")["items"]
 
 
 def test_down_cleans_up_after_a_supervisor_that_was_killed(here: Farm, judged: Farm) -> None:

@@ -2,7 +2,7 @@
 
 Drained while work runs and other work waits, looked at, backed up, given a second webhook secret, started again: what
 ran is done in one attempt, what waited runs, the phones that the drain paused come back, and the one that somebody
-paused stays so.
+paused stays so. In the end its raylet is lost.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from phonefarm.cli.statedir import READY, StateDir, write_private
+from phonefarm.cli.statedir import runs as lives
 from tests.e2e.farm import KEY, SECRET, Farm, phonefarm, until, with_cookie
 from tests.receiver import Receiver, assert_signed
 from tests.unit.test_units import PREFIX, ROOT, start_line
@@ -69,20 +70,47 @@ def connect(farm: Farm) -> None:
     farm.client.headers["Authorization"] = f"Bearer {KEY}"
 
 
-def test_an_upgrade_loses_nothing(hook: Receiver) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="pf-e2e-"))
+@pytest.fixture(scope="module")
+def directory() -> Iterator[Path]:
+    """Where the farm is; what runs of it at the end is ended."""
+    made = Path(tempfile.mkdtemp(prefix="pf-e2e-"))
     try:
-        with started_by_its_unit(directory) as farm:
-            runs, waits = drained_while_it_works(farm, hook)
-        backup(farm, directory / "before.backup")
-        write_private(farm.state_dir / "webhook_secret_second", NEW + "\n")
-        try:
-            comes_back(farm, hook, runs, waits)
-        finally:
-            farm.down()
-        assert with_cookie(farm.file["cookie"]) == []
+        yield made
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        Farm(made / "state").down()
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def test_an_upgrade_loses_nothing(directory: Path, hook: Receiver) -> None:
+    with started_by_its_unit(directory) as farm:
+        runs, waits = drained_while_it_works(farm, hook)
+    backup(farm, directory / "before.backup")
+    write_private(farm.state_dir / "webhook_secret_second", NEW + "\n")
+    comes_back(farm, hook, runs, waits)
+
+
+def test_a_farm_whose_ray_lost_a_part_ends_by_itself_and_says_so(directory: Path) -> None:
+    """The raylet ends well, as it does when its agent has died; Ray's own head process does not notice that."""
+    state = StateDir(directory / "state")
+    told = state.read()
+    assert told.state == READY, "the upgraded farm runs"
+    supervisor = told.supervisor
+    assert supervisor is not None
+    (raylet,) = [pid for pid, name in parts(told.cookie) if name == "raylet"]
+    os.kill(raylet, signal.SIGTERM)
+    until(lambda: not lives(supervisor), "the supervisor has ended")
+    assert f"Ray's raylet, process {raylet}" in (state.logs / "up.log").read_text()
+    assert with_cookie(told.cookie) == []
+
+
+def parts(cookie: str) -> list[tuple[int, str]]:
+    """The farm's processes with the names of their programs."""
+    found = []
+    for line in with_cookie(cookie):
+        pid = int(line.split()[0])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        found.append((pid, Path(words[0].decode()).name))
+    return found
 
 
 def drained_while_it_works(farm: Farm, hook: Receiver) -> tuple[str, str]:

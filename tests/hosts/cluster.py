@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 from adbutils import adb_path  # type: ignore[import-untyped]
 
+from phonefarm.cli.raynode import EVERY_NODE
 from tests.e2e.farm import KEY, SECRET, Farm, until
 from tests.hosts.spaces import Machine, Wire, wire
 
@@ -214,10 +215,11 @@ def _environment(base: Path) -> dict[str, str]:
         "RAY_health_check_timeout_ms": "4000",
         "RAY_health_check_failure_threshold": "3",
         "RAY_SERVE_ENABLE_HA_PROXY": "0",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
     }
-    return {**os.environ, **settled}
+    return {**os.environ, **settled, **EVERY_NODE}
 
 
 def _farm_yaml() -> str:
@@ -237,10 +239,10 @@ def cluster() -> Iterator[Cluster]:
         with wire() as place:
             made = Cluster(base, place)
             try:
-                made.boot("head")
-                made.wait_ray("head")
-                for host in PHONES:
-                    made.boot(host)
+                # One after the other: a Ray node ends if its agents take over 15 s to start, a constant of Ray's.
+                for name in made.machines:
+                    made.boot(name)
+                    made.wait_ray(name)
                 made.up()
                 made.wait_phones(*ALL, seconds=200)
                 yield made

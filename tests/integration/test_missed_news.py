@@ -52,7 +52,7 @@ async def test_a_request_the_router_never_heard_of_is_run(
         await farm.manager.submit_many([order])
         await farm.status_of(order.process_id, "completed")
         assert len(lost) == 3
-        assert [bool(change.waiting) for change in lost[:1]] == [True]
+        assert any(change.waiting for change in lost), "the request was among what was lost"
 
 
 async def test_a_request_for_any_phone_is_accepted_while_the_router_is_away(
