@@ -1,4 +1,4 @@
-"""The suite's farm as a whole, and the demo."""
+"""The suite's farm as a whole."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phonefarm.cli.kin import COOKIE_ENV
-from tests.e2e.farm import KEY, Farm, phonefarm, until, with_cookie
+from tests.e2e.farm import KEY, Farm, phonefarm
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -34,13 +33,3 @@ def test_a_second_farm_on_the_same_state_directory_is_refused_by_name(here: Farm
     done = phonefarm("up", "--detach", "--port", "0", "--state-dir", str(here.state_dir))
     assert done.returncode != 0
     assert str(here.file["supervisor"]["pid"]) in done.stdout + done.stderr
-
-
-def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    before = set(with_cookie(f"{COOKIE_ENV}="))
-    done = phonefarm("demo", "--output", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list(tmp_path.glob("*.png"))) == 6
-    assert all(f"VP00000{n}" in done.stdout for n in (1, 2, 3))
-    assert done.stdout.count("verified") == 3
-    until(lambda: set(with_cookie(f"{COOKIE_ENV}=")) <= before, "the demo's processes are gone")

@@ -24,7 +24,7 @@ from tests.integration.test_devices_rack import Phone, Rack, rack_of
 pytestmark = pytest.mark.timeout(180)
 
 PHONES = 4
-RANKS = 8
+RANKS = 6
 TRIES = 40
 STORM = """
 seed: 11
