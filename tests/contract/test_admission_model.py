@@ -92,7 +92,7 @@ def target_is_good(target: dict[str, Any]) -> bool:
     return given <= USES[routing] and needed
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(target=TARGETS)
 def test_targets(target: dict[str, Any]) -> None:
     assert accepted(valid_keyword_request(target=target)) == target_is_good(target)
@@ -163,7 +163,7 @@ def keyword_is_good(body: dict[str, Any]) -> bool:
     )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(inputs=KEYWORD)
 def test_keyword_inputs(inputs: dict[str, Any]) -> None:
     assert accepted(valid_keyword_request(inputs=inputs)) == keyword_is_good(inputs)
@@ -205,7 +205,7 @@ def fyp_is_good(body: dict[str, Any]) -> bool:
     )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(inputs=FYP)
 def test_fyp_inputs(inputs: dict[str, Any]) -> None:
     assert accepted(valid_keyword_request(capability="fyp_warmup", inputs=inputs)) == fyp_is_good(inputs)
@@ -280,7 +280,7 @@ def step_is_good(step: dict[str, Any]) -> bool:
     )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(steps=st.lists(STEP, max_size=3))
 def test_maintenance_inputs(steps: list[dict[str, Any]]) -> None:
     body = valid_keyword_request(capability="maintenance", inputs={"steps": steps})

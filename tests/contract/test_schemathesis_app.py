@@ -17,7 +17,7 @@ from tests.unit.serve.http import build
 from tests.unit.serve.server import served
 
 pytestmark = pytest.mark.timeout(300)
-EXAMPLES = 25
+EXAMPLES = 15
 
 
 async def test_no_server_error_and_no_undocumented_answer(record_property: Callable[[str, object], None]) -> None:

@@ -17,7 +17,7 @@ from tests.receiver import Receiver
 pytestmark = pytest.mark.timeout(600)
 
 ALL = list(samples())
-EXAMPLES = 12
+EXAMPLES = 8
 #: On the suite's own phones these would end the tests after this one.
 SPARED = frozenset(
     f"POST /{place}/{{{name}}}/{operation}"

@@ -41,7 +41,7 @@ from tests.databases import Postgres, new_sqlite
 ALL = bool(os.environ.get("PHONEFARM_ALL_CRASH_POINTS"))
 SEED = int(os.environ.get("PHONEFARM_CRASH_SEED", "20261125"))
 #: Points tried of each kind, on each database, unless all are.
-SAMPLE = {"commit": 6, "send": 2}
+SAMPLE = {"commit": 8, "send": 3}
 AT_ONCE = 2
 KILLED = -9
 

@@ -194,7 +194,7 @@ def group_model(world: World, target: Target) -> tuple[set[tuple[int, str]], set
 # -- the law ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(world=worlds(), target=targets())
 def test_a_target_resolves_exactly_when_the_model_says_so(world: World, target: Target) -> None:
     faults, items = model(world, target)

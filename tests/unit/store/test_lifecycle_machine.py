@@ -366,7 +366,7 @@ def test_any_order_of_events_keeps_the_rules(db_url: str, tmp_path: Path) -> Non
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=60 if engines.is_sqlite else 20,
+            max_examples=40 if engines.is_sqlite else 15,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
