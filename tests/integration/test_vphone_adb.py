@@ -35,12 +35,12 @@ PATIENCE = 20.0
 """Seconds that ``eventually`` waits."""
 
 
-def eventually(what: str, check: Callable[[], bool]) -> None:
-    """Poll until ``check`` holds; fails after ``PATIENCE`` seconds."""
+def eventually(what: str, check: Callable[[], bool], instead: Callable[[], object] = lambda: "nothing") -> None:
+    """Poll until ``check`` holds; fails after ``PATIENCE`` seconds and says what there is ``instead``."""
     pause = threading.Event()
     deadline = time.monotonic() + PATIENCE
     while not check():
-        assert time.monotonic() < deadline, f"never happened: {what}"
+        assert time.monotonic() < deadline, f"never happened: {what}; there is {instead()}"
         pause.wait(0.02)
 
 
@@ -99,9 +99,15 @@ class Lab:
         return adbutils.AdbClient(host="127.0.0.1", port=self.port, socket_timeout=20)
 
     def connect(self, phone: VPhone) -> adbutils.AdbDevice:
-        """Connect a phone and wait until it is a device."""
-        self.client().connect(address(phone), timeout=10)
-        eventually("state device", lambda: self.state(phone) == "device")
+        """Connect a phone and wait until it is a device. One that adb has let go of is dialled again, as a farm's host
+        does: a connection that is about to end makes adb say that it is connected already."""
+
+        def there() -> bool:
+            if (state := self.state(phone)) == "":
+                self.client().connect(address(phone), timeout=10)
+            return state == "device"
+
+        eventually("state device", there, lambda: self.client().list())
         return self.client().device(serial=address(phone))
 
     def state(self, phone: VPhone) -> str:
