@@ -17,10 +17,13 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> N
     mark = uuid4().hex  # in the environment of all that the demo starts
     with ThreadPoolExecutor(1) as beside:
         running = beside.submit(phonefarm, "demo", "--output", str(tmp_path), timeout=300, OF_THE_DEMO=mark)
-        until(lambda: running.done() or len(with_cookie(mark)) > 10, "its farm carries the mark", 120)
+        seen = until(
+            lambda: "over" if running.done() else len(with_cookie(mark)) > 10, "its farm carries the mark", 120
+        )
         done = running.result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(tmp_path.glob("*.png"))) == 6
     assert all(f"VP00000{n}" in done.stdout for n in (1, 2, 3))
     assert done.stdout.count("verified") == 3
+    assert seen is True, "else it would not be seen either if some were left"
     until(lambda: not with_cookie(mark), "the demo's processes are gone")

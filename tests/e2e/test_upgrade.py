@@ -72,7 +72,7 @@ def connect(farm: Farm) -> None:
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
-    """Where the farm is; what runs of it at the end is ended."""
+    """Where the farm is; what runs of it at the end is ended. The tests of it stand in their order."""
     made = Path(tempfile.mkdtemp(prefix="pf-e2e-"))
     try:
         yield made
