@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 from phonefarm import tracing
 from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
-from phonefarm.core import routing
+from phonefarm.core import planning, routing
 from phonefarm.core.metrics import REQUESTS
-from phonefarm.core.planning import plan
 from phonefarm.errors import NotFound, RequestError, Unavailable
 from phonefarm.models.clock import rfc3339
 from phonefarm.models.outbox import nobody_listens
@@ -114,7 +113,7 @@ class ProcessDesk(ManagerCore):
         for answer in await self._router.resolve(replay.targets(source)):
             if isinstance(answer, RequestError):
                 return answer
-        (outcome,) = await self._accept([replay.planned(submission, source, plan)])
+        (outcome,) = await self._accept([replay.planned(submission, source, planning.length)])
         return outcome
 
     # -- reading --
@@ -222,5 +221,5 @@ def _first_reason(item_ids: Sequence[str], reasons: Mapping[str, Mapping[str, An
 def _asked(submission: Submission, answer: Resolution) -> accept.Planned | accept.Refused:
     if isinstance(answer, RequestError):
         return accept.Refused(submission=submission, error=answer)
-    length = len(plan(submission.capability, submission.inputs))
+    length = planning.length(submission.capability, submission.inputs)
     return accept.Planned(submission=submission, items=answer, actions_total=length)

@@ -186,13 +186,10 @@ class _Rows:
         )
 
     def insert(self, tx: Tx) -> None:
-        for table, rows in (
-            (processes, self._processes),
-            (items, self._items),
-            (events, self._events),
-            (outbox, self._outbox),
-        ):
-            bulk.insert(tx, table, rows)
+        bulk.insert_all(
+            tx,
+            [(processes, self._processes), (items, self._items), (events, self._events), (outbox, self._outbox)],
+        )
         if self._processes:
             capabilities = [row["process_type"] for row in self._processes]
             counting.begun(tx.tally, capabilities, items=len(self._items), callbacks=len(self._outbox))

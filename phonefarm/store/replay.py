@@ -15,7 +15,6 @@ from sqlalchemy.engine import Connection
 
 from phonefarm.core import lifecycle
 from phonefarm.errors import Conflict, NotFound
-from phonefarm.models.action import Action
 from phonefarm.models.process import Options, ReplayCommand, ResolvedItem, Submission, Target
 from phonefarm.models.states import Capability, ItemState, Mode, ProcessState, Routing
 from phonefarm.store.accept import Planned
@@ -92,9 +91,7 @@ def targets(source: Source) -> list[Target]:
     ]
 
 
-def planned(
-    submission: Submission, source: Source, plan: Callable[[Capability, Mapping[str, Any]], Sequence[Action]]
-) -> Planned:
-    """Ready to be accepted."""
-    length = len(plan(submission.capability, submission.inputs))
-    return Planned(submission=submission, items=source.unfinished, actions_total=length)
+def planned(submission: Submission, source: Source, length: Callable[[Capability, Mapping[str, Any]], int]) -> Planned:
+    """Ready to be accepted. ``length`` of a plan."""
+    total = length(submission.capability, submission.inputs)
+    return Planned(submission=submission, items=source.unfinished, actions_total=total)

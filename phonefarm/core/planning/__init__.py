@@ -21,7 +21,20 @@ PLANNERS: Mapping[Capability, Planner] = {
     Capability.MAINTENANCE: maintenance.plan,
 }
 
+#: For those planners that can tell the length of a plan without making it: whoever accepts a request needs no more.
+LENGTHS: Mapping[Capability, Callable[[Mapping[str, Any]], int]] = {
+    Capability.KEYWORD_WARMUP: keyword.length,
+    Capability.FYP_WARMUP: fyp.length,
+    Capability.MAINTENANCE: maintenance.length,
+}
+
 
 def plan(capability: Capability, inputs: Mapping[str, Any]) -> tuple[Action, ...]:
     """The actions of one item of a process. KeyError for a capability that has no planner yet."""
     return PLANNERS[capability](inputs)
+
+
+def length(capability: Capability, inputs: Mapping[str, Any]) -> int:
+    """How many actions ``plan`` gives. KeyError as there."""
+    count = LENGTHS.get(capability)
+    return len(plan(capability, inputs)) if count is None else count(inputs)

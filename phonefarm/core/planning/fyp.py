@@ -13,6 +13,11 @@ def plan(inputs: Mapping[str, Any]) -> tuple[Action, ...]:
     return tuple(Action(index=i, kind=kind, params=params) for i, (kind, params) in enumerate(_steps(inputs)))
 
 
+def length(inputs: Mapping[str, Any]) -> int:
+    """How many actions ``plan`` gives."""
+    return 3 + int(inputs["max_videos"])
+
+
 def _steps(inputs: Mapping[str, Any]) -> Iterator[tuple[ActionKind, dict[str, Any]]]:
     app, watch, skip = inputs["app"], inputs["watch_seconds"], inputs["skip_seconds"]
     yield ActionKind.OPEN_APP, {"app": app}

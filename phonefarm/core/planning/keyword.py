@@ -15,6 +15,11 @@ def plan(inputs: Mapping[str, Any]) -> tuple[Action, ...]:
     return tuple(Action(index=i, kind=kind, params=params) for i, (kind, params) in enumerate(_steps(inputs)))
 
 
+def length(inputs: Mapping[str, Any]) -> int:
+    """How many actions ``plan`` gives."""
+    return 2 + len(inputs["keywords"]) * (2 + 2 * int(inputs["videos_per_keyword"]))
+
+
 def _steps(inputs: Mapping[str, Any]) -> Iterator[Step]:
     app = inputs["app"]
     yield ActionKind.OPEN_APP, {"app": app}

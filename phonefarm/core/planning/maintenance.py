@@ -16,6 +16,11 @@ def plan(inputs: Mapping[str, Any]) -> tuple[Action, ...]:
     return tuple(_action(index, step) for index, step in enumerate(inputs["steps"]))
 
 
+def length(inputs: Mapping[str, Any]) -> int:
+    """How many actions ``plan`` gives."""
+    return len(inputs["steps"])
+
+
 def _action(index: int, step: Mapping[str, Any]) -> Action:
     kind = ActionKind(step["action"])
     name = {"name": f"step-{index + 1:02d}"} if kind in _FILES else {}

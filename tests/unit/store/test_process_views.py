@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from phonefarm.core.planning import plan
+from phonefarm.core.planning import length
 from phonefarm.errors import NotFound
 from phonefarm.models.clock import new_id
 from phonefarm.models.process import ReplayCommand, ResolvedItem, Target
@@ -85,7 +85,7 @@ def failed(here: Desk) -> str:
 def again(here: Desk, source: str) -> str:
     command = ReplayCommand(process_id=new_id(), source_id=source, request_id=f"r-{new_id()}", requested_by=BY)
     found = here.read(lambda c: replay.load(c, source, None))
-    planned = replay.planned(replay.submission(command, found), found, plan)
+    planned = replay.planned(replay.submission(command, found), found, length)
     here.run(lambda tx: accept.accept(tx, [planned], new_id))
     return command.process_id
 
