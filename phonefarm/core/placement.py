@@ -39,23 +39,23 @@ class Farm:
         return account_id in (self.timed_out_accounts if begun else self.spent_accounts)
 
 
-#: The first of a line, and what stands behind it: how to begin with that, or where it has come to.
-_First = tuple[Order, WaitingItem, Following | Iterator[tuple[Order, WaitingItem]]]
+#: The first of a run, and what stands behind it: how to begin with that, or where it has come to.
+_First = tuple[Order, WaitingItem, Following | Iterator[tuple[Order, WaitingItem]] | None]
 
 
 def place(waiting: Line, farm: Farm, now: int, *, limit: int | None = None) -> list[Assignment]:
     """The assignments to make now (``now`` in ms since the epoch), at most ``limit``. No phone and no account is
     given twice."""
     free = _FreePhones(farm)
-    return list(islice(_assign(waiting, free, _FreeAccounts(farm), now), limit)) if free else []
+    return list(islice(_assign(waiting, free, _FreeAccounts(farm), now), limit)) if free.ids else []
 
 
 def _assign(waiting: Line, free: _FreePhones, accounts: _FreeAccounts, now: int) -> Iterator[Assignment]:
-    """By the firsts of all lines, the first of these first. A line whose first finds nothing is left: nothing comes
+    """By the firsts of all runs, the first of these first. A run whose first finds nothing is left: nothing comes
     back in one pass."""
-    firsts: list[_First] = list(waiting.firsts(now, lambda wish: wish.phone_id is None or wish.phone_id in free))
+    firsts: list[_First] = list(waiting.firsts(now, free.ids))
     heapq.heapify(firsts)
-    while firsts and free:
+    while firsts and free.ids:
         _, item, following = firsts[0]
         found = _by_account_group(item, free, accounts) if item.account_group else _by_phone(item, free, accounts)
         if found is None:
@@ -65,10 +65,10 @@ def _assign(waiting: Line, free: _FreePhones, accounts: _FreeAccounts, now: int)
         free.take(phone_id)
         accounts.take(account_id)
         yield Assignment(item_id=item.item_id, phone_id=phone_id, account_id=account_id)
-        line = following() if callable(following) else following
-        if item.phone_id is None and (behind := next(line, None)) is not None:
-            heapq.heapreplace(firsts, (*behind, line))
-        else:  # of a line that names its phone only one can run
+        run = following() if callable(following) else following
+        if run is not None and (behind := next(run, None)) is not None:
+            heapq.heapreplace(firsts, (*behind, run))
+        else:
             heapq.heappop(firsts)
 
 
@@ -98,24 +98,18 @@ class _FreePhones:
             key=lambda p: (farm.rested.get(p.phone_id, -1), p.phone_id),
         )
         # ordered dicts, since a plain one walks over the gaps of what was taken from its front
-        self._free = OrderedDict((p.phone_id, p) for p in order)
+        self.ids = OrderedDict((p.phone_id, p) for p in order)
         self._groups: dict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
         for phone in order:
             for group in phone.groups:
                 self._groups[group][phone.phone_id] = None
 
-    def __bool__(self) -> bool:
-        return bool(self._free)
-
-    def __contains__(self, phone_id: object) -> bool:
-        return phone_id in self._free
-
     def pick(self, phone_id: str | None, group: str | None, *, avoid: str | None = None) -> str | None:
         """A free phone that fits; ``avoid`` only if there is no other."""
         if phone_id is not None:
-            phone = self._free.get(phone_id)
+            phone = self.ids.get(phone_id)
             return phone_id if phone is not None and (group is None or group in phone.groups) else None
-        pool: Iterable[str] = self._free if group is None else self._groups.get(group, ())
+        pool: Iterable[str] = self.ids if group is None else self._groups.get(group, ())
         last = None
         for candidate in pool:
             if candidate != avoid:
@@ -124,7 +118,7 @@ class _FreePhones:
         return last
 
     def take(self, phone_id: str) -> None:
-        phone = self._free.pop(phone_id)
+        phone = self.ids.pop(phone_id)
         for group in phone.groups:
             self._groups[group].pop(phone_id, None)
 
@@ -148,7 +142,7 @@ class _FreeAccounts:
         here = self._groups.get(item.account_group or "", deque())
         for _ in range(len(here)):
             account = here.popleft()
-            if account.phone_id in phones and self.is_free(account.account_id, item):
+            if account.phone_id in phones.ids and self.is_free(account.account_id, item):
                 here.append(account)
                 yield account
 
