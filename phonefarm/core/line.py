@@ -178,10 +178,12 @@ class Line(Mapping[str, WaitingItem]):
             yield from _begun(sorted((claim_order(i, now), i) for i in same.others.values() if i.ready_at <= now))
 
     def _behind(self, run: _Run, now: int) -> Iterator[tuple[Order, WaitingItem]]:
-        ready = self._ready
+        """One that left and came back as it was stands there twice, side by side."""
+        ready, last = self._ready, run[0]
         for item in islice(run, 1, None):
-            if ready.get(item.item_id) is item and item.ready_at <= now:
+            if item is not last and ready.get(item.item_id) is item and item.ready_at <= now:
                 yield claim_order(item, now), item
+            last = item
 
     def _line_up(self) -> None:
         """From nothing but what waits. Each item that left pays for a part of it."""

@@ -111,6 +111,18 @@ def greedy(waiting: Iterable[WaitingItem], here: placement.Farm, now: int) -> li
     return found
 
 
+def test_what_left_and_came_back_as_it_was_runs_once() -> None:
+    """Its run then has the very same item twice."""
+    one, other = item(1, 0), item(2, 0)
+    line = Line([one, other])
+    for _ in range(3):
+        line.ready(1)
+        line.remove(one.item_id)
+        line.put(one)
+    made = placement.place(line, placement.Farm(phones=PHONES), 5)
+    assert [a.item_id for a in made] == ["1", "2"]
+
+
 def test_what_left_is_not_kept_however_long_the_front_is_stuck() -> None:
     """A phone that is away for weeks: what is asked of it, today or tomorrow, and cancelled, leaves nothing behind."""
     line = Line([WaitingItem(item_id="stuck", process_id="p", priority=5, created_at=0, phone_id="A")])
