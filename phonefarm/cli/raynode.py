@@ -69,6 +69,14 @@ EVERY_NODE = {
     # Every event of Ray's loops is timed for a log that nobody reads, a hundred of them a second in an idle worker.
     "RAY_event_stats": "0",
 }
+#: What the head of any farm is started with for Ray Serve, which runs there.
+EVERY_HEAD = {
+    # On a busy machine the ingress takes longer than Serve's 5 s, and would be killed while it starts.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+    # Serve compares what runs with what should ten times a second, which is a fifth of what an idle farm takes.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+}
 _SETTLED = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -82,15 +90,11 @@ _SETTLED = {
     "RAY_ROTATION_MAX_BYTES": "10000000",
     "RAY_ROTATION_BACKUP_COUNT": "2",
     **EVERY_NODE,
+    **EVERY_HEAD,
     # Nobody waits for a farm of one node to drain; what it ran is in the database and goes on at the next start.
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # A second program on a port of ours must fail, not share it.
     "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",
-    # On a busy machine the ingress takes longer than Serve's 5 s, and would be killed while it starts.
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
-    # Serve compares what runs with what should ten times a second, which is a fifth of what an idle farm takes.
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     # Three looks without an answer make an ingress dead; every 10 s would leave callers alone for half a minute.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",

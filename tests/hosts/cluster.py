@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 from adbutils import adb_path  # type: ignore[import-untyped]
 
-from phonefarm.cli.raynode import EVERY_NODE
+from phonefarm.cli.raynode import EVERY_HEAD, EVERY_NODE
 from tests.e2e.farm import KEY, SECRET, Farm, until
 from tests.hosts.spaces import Machine, Wire, wire
 
@@ -215,11 +215,8 @@ def _environment(base: Path) -> dict[str, str]:
         "RAY_health_check_timeout_ms": "4000",
         "RAY_health_check_failure_threshold": "3",
         "RAY_SERVE_ENABLE_HA_PROXY": "0",
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
-        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
-        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
     }
-    return {**os.environ, **settled, **EVERY_NODE}
+    return {**os.environ, **settled, **EVERY_NODE, **EVERY_HEAD}
 
 
 def _farm_yaml() -> str:

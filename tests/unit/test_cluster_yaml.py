@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from phonefarm.actors.spawn import HEAD_LABEL, HOST_LABEL
@@ -32,12 +33,12 @@ def test_its_nodes_have_the_labels_that_actors_are_pinned_by_and_need_a_token() 
     assert "RAY_gcs_storage=rocksdb RAY_gcs_storage_path=" in head
 
 
-def test_workers_of_every_node_are_started_as_those_of_a_farm_of_one_node() -> None:
+@pytest.mark.parametrize("role", ["head", "host"])
+def test_every_node_is_started_as_that_of_a_farm_of_one_node(role: str) -> None:
     config = yaml.safe_load(CLUSTER.read_text())
-    lines = [start_line(config, f"{role}_start_ray_commands") for role in ("head", "worker")]
-    units = [
-        (CLUSTER.parent / "deploy" / "systemd" / f"phonefarm-{role}.service").read_text() for role in ("head", "host")
-    ]
-    for text in (*lines, *units):
-        for name in ("RAY_worker_niceness", "RAY_event_stats"):
-            assert re.search(rf"\b{name}={raynode.EVERY_NODE[name]}\b", text)
+    line = start_line(config, f"{'worker' if role == 'host' else role}_start_ray_commands")
+    unit = (CLUSTER.parent / "deploy" / "systemd" / f"phonefarm-{role}.service").read_text()
+    wanted = raynode.EVERY_NODE | (raynode.EVERY_HEAD if role == "head" else {})
+    for text in (line, unit):
+        said = dict(re.findall(r"(?<!\S)(?:Environment=)?(RAY_\w+)=(\S+)", text))
+        assert {name: said.get(name) for name in wanted} == wanted
