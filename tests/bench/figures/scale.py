@@ -116,5 +116,4 @@ FIGURE = Figure(
         Goal(letter="j", text="idle farm of 100 phones", ours=OURS, reading="idle_cores", at_most=0.2, unit="cores"),
     ),
     open=contestants,
-    rounds=2,
 )  # fmt: skip

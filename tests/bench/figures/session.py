@@ -112,19 +112,19 @@ def contestants(lab: Lab, profile: str) -> Iterator[Mapping[str, Turn]]:
         yield {f"phonefarm, {profile}": phone.session, f"the same lines, {profile}": phone.bare}
 
 
-def figure(profile: str, at_most: float, rounds: int | None, title: str) -> Figure:
+def figure(profile: str, at_most: float, title: str) -> Figure:
     goal = Goal(
         letter="f", text=f"{title}, profile {profile}", ours=f"phonefarm, {profile}", reading="seconds",
         peers=(f"the same lines, {profile}",), at_most=at_most, unit="s",
     )  # fmt: skip
     return Figure(
         name="session",
-        letters="f", title=f"a long session, profile {profile}", goals=(goal,), rounds=rounds,
+        letters="f", title=f"a long session, profile {profile}", goals=(goal,),
         open=lambda lab: contestants(lab, profile),
     )  # fmt: skip
 
 
 FIGURES = (
-    figure("typical", 1.03, 3, "session of 63 actions"),
-    figure("instant", 1.3, None, "session of 203 actions"),
+    figure("typical", 1.03, "session of 63 actions"),
+    figure("instant", 1.3, "session of 203 actions"),
 )
