@@ -18,12 +18,14 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from phonefarm.store.writer import Tx
 
 Rows = Sequence[Mapping[str, Any]]
+#: Characters of a document for PostgreSQL, unless a single row has more.
+LARGEST = 4 * 1024 * 1024
 #: A table and those of its columns that are given.
 Shape = tuple[sa.Table, tuple[str, ...]]
 
@@ -36,18 +38,30 @@ def insert(tx: Tx, table: sa.Table, rows: Rows) -> None:
 def insert_all(tx: Tx, wanted: Sequence[tuple[sa.Table, Rows]]) -> None:
     """INSERT rows into several tables, in that order. Raises as SQLAlchemy does."""
     some = [(table, rows) for table, rows in wanted if rows]
-    if not some:
-        return
-    dialect = tx.connection.dialect
     forms = [_form(table, tuple(rows[0])) for table, rows in some]
     filled = [[form.fill(row) for row in rows] for form, (_, rows) in zip(forms, some, strict=True)]
-    if dialect.name == "postgresql":
-        shapes = tuple((form.table, form.columns) for form in forms)
-        document = {f"rows{number}": rows for number, rows in enumerate(filled)}
-        tx.connection.exec_driver_sql(_one_statement(shapes, dialect), {"document": json.dumps(document)})
+    if tx.connection.dialect.name == "postgresql":
+        _as_documents(tx.connection, forms, filled)
         return
     for form, rows in zip(forms, filled, strict=True):
-        tx.connection.exec_driver_sql(_statement(form.table, form.columns, dialect), rows)
+        tx.connection.exec_driver_sql(_statement(form.table, form.columns, tx.connection.dialect), rows)
+
+
+def _as_documents(connection: Connection, forms: Sequence[_Form], filled: Sequence[list[dict[str, Any]]]) -> None:
+    """In one document, or in several if it would be large: the server holds one of them several times over."""
+    if not forms:
+        return
+    document = json.dumps({f"rows{number}": rows for number, rows in enumerate(filled)}, ensure_ascii=False)
+    (first, *_), middle = filled, len(filled[0]) // 2
+    if len(document) <= LARGEST or (len(forms) == 1 and middle == 0):
+        shapes = tuple((form.table, form.columns) for form in forms)
+        connection.exec_driver_sql(_one_statement(shapes, connection.dialect), {"document": document})
+    elif len(forms) > 1:
+        for form, rows in zip(forms, filled, strict=True):
+            _as_documents(connection, [form], [rows])
+    else:
+        _as_documents(connection, forms, [first[:middle]])
+        _as_documents(connection, forms, [first[middle:]])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -116,8 +116,8 @@ def plots(rounds: Rounds) -> list[Plot]:
     points = [(float(name.removeprefix("ms_")), value) for name, value in last.items() if name.startswith("ms_")]
     return [
         Plot(
-            name="k-placement", title="Placement: one pass, ten waiting items a phone", x="waiting items",
-            y="milliseconds", lines={"one pass": points},
+            name="k-placement", title="Placement: from nothing, ten waiting items a phone", x="waiting items",
+            y="milliseconds", lines={"lining up and one pass": points},
         )
     ]  # fmt: skip
 

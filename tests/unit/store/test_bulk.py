@@ -82,6 +82,18 @@ def test_several_tables_at_once(connection: sa.Connection) -> None:
     assert [(row[0], row[4], row[5]) for row in read(connection, "bulk_parts")] == [(0, 1, 3), (1, 2, 3)]
 
 
+@pytest.mark.parametrize("largest", [1, 300, 2_000])
+def test_what_is_too_much_for_one_document_goes_in_several(
+    connection: sa.Connection, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    monkeypatch.setattr(bulk, "LARGEST", largest)
+    parts = [{"id": n, "order": 1 + n % 2} for n in range(4)]
+    connection.execute(sa.insert(THEIRS), ROWS)
+    bulk.insert_all(Tx(connection=connection, now=0), [(OURS, ROWS), (PARTS, parts)])
+    assert read(connection, "bulk_ours") == read(connection, "bulk_theirs")
+    assert [row[0] for row in read(connection, "bulk_parts")] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
