@@ -70,6 +70,15 @@ def test_nested_containers_give_each_node_once() -> None:
     assert len(parse(xml).find_all(Selector(text="x", within=Selector(cls="c")))) == 1
 
 
+def test_the_longest_bounds_and_what_only_begins_like_them() -> None:
+    longest = "[-123456,-123456][-123456,-123456]"
+    found = [
+        parse(f"<hierarchy><node bounds='{text}'/></hierarchy>").root.children[0].bounds
+        for text in (longest, longest + "1", longest + " ", longest + "[1,2]" * 1_000)
+    ]
+    assert found == [Bounds(left=-123456, top=-123456, right=-123456, bottom=-123456), *[Bounds()] * 3]
+
+
 def test_bounds() -> None:
     assert Bounds(left=0, top=10, right=100, bottom=30).centre == (50, 20)
     assert Bounds().empty
