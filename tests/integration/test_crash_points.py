@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,11 @@ SEED = int(os.environ.get("PHONEFARM_CRASH_SEED", "20261125"))
 #: Points tried of each kind, on each database, unless all are.
 SAMPLE = {"commit": 8, "send": 3}
 AT_ONCE = 2
+#: How often a point that was not reached is drawn again.
+TRIES = 3
 KILLED = -9
+#: Of the runs: one receiver takes the callbacks of all of them.
+_NUMBERS = itertools.count(1)
 
 pytestmark = pytest.mark.timeout(7_200 if ALL else 300)
 
@@ -67,11 +71,10 @@ class Ground:
         self._sink = sink
         self._directory = directory
         self._postgres = postgres
-        self._numbers = itertools.count(1)
 
     def play(self, point: Point) -> Outcome:
         """Kill a run there, recover, check."""
-        name = f"{'postgresql' if self._postgres else 'sqlite'}{next(self._numbers)}"
+        name = f"{'postgresql' if self._postgres else 'sqlite'}{next(_NUMBERS)}"
         directory = self._directory / name
         directory.mkdir()
         url = self._postgres.new_database() if self._postgres is not None else new_sqlite(directory)
@@ -178,6 +181,19 @@ def points(passed: dict[str, int]) -> list[Point]:
     return found
 
 
+def reached(ground: Ground, point: Point) -> Outcome:
+    """Killed there or, where the run did not come so far (more changes went in one commit than in the clean run), at a
+    point that this run passed."""
+    outcome = ground.play(point)
+    chance = random.Random(f"{SEED} {point}")
+    for _ in range(TRIES):
+        if outcome.wrong or outcome.statuses[0] == KILLED:
+            break
+        point = replace(point, number=chance.randint(1, outcome.passed[point.kind]))
+        outcome = ground.play(point)
+    return outcome
+
+
 @pytest.mark.fault(6, 36)
 def test_nothing_is_lost_wherever_the_farm_dies(ground: Ground) -> None:
     began = time.monotonic()
@@ -185,12 +201,16 @@ def test_nothing_is_lost_wherever_the_farm_dies(ground: Ground) -> None:
     assert clean.wrong == []
     assert clean.statuses == [0, 0]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        outcomes = list(threads.map(ground.play, points(clean.passed)))
+        outcomes = list(threads.map(lambda point: reached(ground, point), points(clean.passed)))
     _tell(outcomes, time.monotonic() - began)
     wrong = {str(o.point): o.wrong for o in outcomes if o.wrong}
     assert wrong == {}
     killed = sum(o.statuses[0] == KILLED for o in outcomes)
     assert killed >= 0.9 * len(outcomes), f"only {killed} of {len(outcomes)} points were reached"
+
+
+def test_a_point_that_a_run_does_not_reach_is_drawn_again(ground: Ground) -> None:
+    assert reached(ground, Point(kind="commit", number=10**6, phase="after")).statuses[0] == KILLED
 
 
 def _tell(outcomes: Sequence[Outcome], seconds: float) -> None:
