@@ -173,17 +173,17 @@ class Line(Mapping[str, WaitingItem]):
             if item.ready_at <= now:
                 yield claim_order(item, now), item, partial(self._behind, run, now)
             else:  # the clock was set back
-                yield from _begun(((order, one) for order, one in self._behind(run, now)))
+                yield from _begun(self._behind(run, now))
         if same.others:
             yield from _begun(sorted((claim_order(i, now), i) for i in same.others.values() if i.ready_at <= now))
 
     def _behind(self, run: _Run, now: int) -> Iterator[tuple[Order, WaitingItem]]:
-        """One that left and came back as it was stands there twice, side by side."""
+        """One that left and came back as it was stands there twice, with nothing between that still waits."""
         ready, last = self._ready, run[0]
         for item in islice(run, 1, None):
             if item is not last and ready.get(item.item_id) is item and item.ready_at <= now:
+                last = item
                 yield claim_order(item, now), item
-            last = item
 
     def _line_up(self) -> None:
         """From nothing but what waits. Each item that left pays for a part of it."""

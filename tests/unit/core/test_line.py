@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,10 @@ def test_what_left_and_came_back_as_it_was_runs_once() -> None:
     for _ in range(3):
         line.ready(1)
         line.remove(one.item_id)
+        line.put(one)
+        line.ready(1)
+        line.put(replace(one))  # the same by its words, another object
+        line.ready(1)
         line.put(one)
     made = placement.place(line, placement.Farm(phones=PHONES), 5)
     assert [a.item_id for a in made] == ["1", "2"]
