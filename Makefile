@@ -16,10 +16,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
 WORKERS ?= 2
+# Some environments forbid Python to keep what it compiled: then every process of a farm compiles Ray and all else anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test bench chaos faults crash-points check format openapi lock clean
 
 setup: $(STAMP)
+	@$(BIN)/python -m compileall -q phonefarm
 
 $(STAMP): requirements.lock pyproject.toml scripts/setup.sh
 	PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)

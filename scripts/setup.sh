@@ -22,4 +22,10 @@ if ! "$venv/bin/python" -c "import importlib.metadata as m, sys; sys.exit('uv=='
 fi
 "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.lock
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
+# Compile now what a farm imports: its user may not write here, and each of its processes would do it again, a second or
+# two of a core each. Left out is the bulk of what it never imports. Files that are no Python (templates) are no matter.
+never='/(tests?|testing|rllib|tune|train|llm|matplotlib|mpl_toolkits|fontTools|mypy|mypyc|pip|setuptools'
+never="$never|pkg_resources|f2py|hypothesis|schemathesis|playwright|graphql|werkzeug|virtualenv|_pytest)/"
+packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+"$venv/bin/python" -m compileall -qq -j 0 -x "$never" "$packages" || true
 echo "environment ready in $venv"
