@@ -30,9 +30,6 @@ log = logs.logger(__name__)
 ASK_SECONDS, RETIRE_SECONDS = 8.0, 30.0
 #: Seconds a new actor may take to start, and between two looks whether it has.
 START_SECONDS, _PAUSE = 120.0, 0.25
-#: New actors of a host that start at the same time. Ray starts processes in the order in which they were asked for,
-#: on a small machine two at a time: behind a whole rack of phones the farm's HTTP server would not be up for minutes.
-STARTS_AT_ONCE = 4
 
 
 class PhoneElsewhere(PhoneFarmError):
@@ -64,14 +61,21 @@ class Means:
     end: Callable[[str], Awaitable[None]]
 
 
-class Moving:
-    """Fulfils ``Homes`` for the host ``name``."""
+def starts_at_once(cores: int) -> int:
+    """New actors of a host that start at the same time: a start is a second or more of a core. Ray starts as many
+    processes as a node has cores, in the order in which they were asked for; behind a whole rack of phones the farm's
+    HTTP server would not be up for minutes. Two at least, so that one that hangs does not stop the others."""
+    return max(2, cores)
 
-    def __init__(self, name: str, means: Means, *, lease_seconds: float) -> None:
+
+class Moving:
+    """Fulfils ``Homes`` for the host ``name``, which has so many ``cores``."""
+
+    def __init__(self, name: str, means: Means, *, lease_seconds: float, cores: int) -> None:
         self._name = name
         self._means = means
         self._lease_seconds = lease_seconds
-        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._starting = asyncio.Semaphore(starts_at_once(cores))
 
     async def mine(self, phone_id: str) -> PhonePort | None:
         phone = self._means.phone(phone_id)

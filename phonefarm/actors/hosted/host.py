@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from phonefarm.actors import gateway
 from phonefarm.actors import host as plain
@@ -36,6 +37,6 @@ class HostActor(plain.HostActor):
             ),
             adb=ServedAdb(port=settings.adb_port, state_dir=settings.state_dir / "adb" / name, usb=here.usb),
             manager=gateway.manager(),
-            homes=Moving(name, means, lease_seconds=settings.lease_seconds),
+            homes=Moving(name, means, lease_seconds=settings.lease_seconds, cores=os.cpu_count() or 1),
         )
         begin(self, settings, gateway.host_name(name), host=name)

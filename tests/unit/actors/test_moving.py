@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phonefarm.actors.moving import STARTS_AT_ONCE, Means, Moving, PhoneElsewhere
+from phonefarm.actors.moving import Means, Moving, PhoneElsewhere
 from phonefarm.errors import ActorUnavailable, NotFound, PhoneFarmError
 from phonefarm.models.phone import Claim
 
@@ -49,7 +49,7 @@ class World:
             make=make,
             end=end,
         )
-        return Moving(name, means, lease_seconds=lease_seconds)
+        return Moving(name, means, lease_seconds=lease_seconds, cores=4)
 
     async def get_phone(self, _phone_id: str) -> dict[str, Any]:
         if self.recorded is None:
@@ -115,7 +115,8 @@ class Start:
         return "here"
 
 
-async def test_of_a_whole_rack_only_a_few_actors_start_at_a_time_so_that_others_get_their_turn() -> None:
+@pytest.mark.parametrize(("cores", "at_once"), [(1, 2), (2, 2), (6, 6)])
+async def test_of_a_whole_rack_as_many_actors_start_at_a_time_as_the_host_has_cores(cores: int, at_once: int) -> None:
     started: dict[str, Start] = {}
 
     async def make(phone_id: str) -> bool:
@@ -123,15 +124,15 @@ async def test_of_a_whole_rack_only_a_few_actors_start_at_a_time_so_that_others_
         return True
 
     means: Any = Means(manager=None, phone=started.__getitem__, host=None, make=make, end=None)  # type: ignore[arg-type]
-    moving = Moving("here", means, lease_seconds=0.0)
-    names = [f"P{number}" for number in range(STARTS_AT_ONCE + 2)]
+    moving = Moving("here", means, lease_seconds=0.0, cores=cores)
+    names = [f"P{number}" for number in range(at_once + 2)]
     rack = [asyncio.ensure_future(moving.here(name, "serial", "body")) for name in names]
     for more in range(3):
-        while len(started) < STARTS_AT_ONCE + more:
+        while len(started) < at_once + more:
             await asyncio.sleep(0)
         for _ in range(20):
             await asyncio.sleep(0)
-        assert len(started) == STARTS_AT_ONCE + more, "one more only when one is up"
+        assert len(started) == at_once + more, "one more only when one is up"
         started[names[more]].up.set()
     for start in started.values():
         start.up.set()
