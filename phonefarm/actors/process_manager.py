@@ -27,7 +27,7 @@ from phonefarm.models.phone import PhoneReport
 from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.queue import Assignment, QueueSnapshot
 from phonefarm.models.session import EntryKind, Job, Report, ReportReply
-from phonefarm.store import claim, counting, homes, progress, prune, rescue, roster, snapshot
+from phonefarm.store import claim, counting, homes, progress, prune, rescue, room, roster, snapshot
 from phonefarm.store.artifacts import StoredFile, write_file
 from phonefarm.store.writer import Tx
 
@@ -179,4 +179,6 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             await asyncio.to_thread(prune.remove_files, self._config.artifact_dir, batch)
         if gone:
             log.info("processes.forgotten", number=len(gone), days=keep)
+            while await self._db.write(room.give_back):
+                pass  # a slice each, so that others get their turn between
         return len(gone)

@@ -7,7 +7,7 @@ two managers on one file wait for each other there; whoever waits too long is to
 
 SQLite keeps writing to the files it has opened, even when somebody has moved, deleted or replaced them: what is
 committed then is lost with the last open handle. So each transaction first looks whether the files under these names
-are still those it writes to.
+are still those it writes to, and no shorter than they were, but for what the farm itself cut off (``room``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from phonefarm.store.trouble import asks_the_system, reopen_after_loss
 BUSY_MS = 5_000
 #: Alembic's table.
 REVISIONS = "alembic_version"
-_FILES = "phonefarm files"
+_FILES, _MAY_SHRINK = "phonefarm files", "phonefarm may shrink"
 
 
 def writer(path: Path, *, alone: bool) -> Engine:
@@ -76,6 +76,8 @@ def _tuner(path: Path, alone: bool) -> Callable[[Any, Any], None]:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if names and REVISIONS not in names:  # to switch it to WAL would be to write to it
             raise StorageRefused(f"{path} is not a database of phonefarm: it has a table {min(names)}, but no revision")
+        if not names:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before anything is in it
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL
         record.info[_FILES] = _files(path)
@@ -96,16 +98,25 @@ def _beginner(path: Path) -> Callable[[Connection], None]:
     return begin
 
 
+def may_shrink(connection: Connection, size: int) -> None:
+    """The open transaction has cut the database down to ``size`` bytes: the file will be cut once, to no less."""
+    connection.info[_MAY_SHRINK] = size
+
+
 def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:
-    """Both files only grow while they are open; what is written to others, or behind their end, is lost."""
+    """Both files only grow while they are open, but for what ``may_shrink``; what is written to others, or behind
+    their end, is lost."""
     known, now = info[_FILES], _files(path)
     if [file[:2] for file in known] != [file[:2] for file in now]:
         raise StorageUnavailable(
             f"{path} was moved, deleted or replaced while the farm runs: "
             "put it and its -wal file back, or restart the farm"
         )
-    if any(new[2] < old[2] for old, new in zip(known, now, strict=True)):
+    (was, log_was), (size, log_size) = ([length for *_, length in both] for both in (known, now))
+    if log_size < log_was or size < min(was, info.get(_MAY_SHRINK, was)):
         raise StorageRefused(f"{path} or its -wal file was cut short while the farm runs")
+    if size < was:
+        info.pop(_MAY_SHRINK)
     info[_FILES] = now
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from phonefarm.models.process import (
 )
 from phonefarm.models.reading import ProcessAsked, ProcessBody
 from phonefarm.models.states import Capability, PublicStatus, Routing
+from phonefarm.store import room
+from phonefarm.store.engine import sqlite_url
 from tests.farmtools import LocalFarm, local_farm, submission
 
 pytestmark = pytest.mark.timeout(90)
@@ -300,6 +304,27 @@ async def test_processes_are_forgotten_after_their_time_and_their_keys_with_them
         (fresh,) = await farm.manager.submit_many([submission(request_id="old")])
         assert isinstance(fresh, Accepted)
         assert not fresh.duplicate
+
+
+async def test_what_is_forgotten_leaves_no_room_in_an_embedded_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SPARE_PAGES", 0)
+    now, path = [START], tmp_path / "farm.db"
+
+    def pages(name: str) -> int:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    async with local_farm(sqlite_url(path), tmp_path, clock=lambda: now[0]) as farm:
+        for number in range(60):
+            await farm.manager.cancel(cancel(await submit(farm, request_id=f"r-{number}")))
+        await deliver_all(farm)
+        before = pages("page_count")
+        now[0] += 91 * DAY
+        assert await farm.manager.prune() == 60
+        assert pages("page_count") < before - 10
+        assert pages("freelist_count") <= pages("page_count") * room.SPARE_SHARE + 1
 
 
 async def test_processes_are_kept_until_their_time(db_url: str, tmp_path: Path) -> None:
