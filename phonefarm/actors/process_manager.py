@@ -179,6 +179,6 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             await asyncio.to_thread(prune.remove_files, self._config.artifact_dir, batch)
         if gone:
             log.info("processes.forgotten", number=len(gone), days=keep)
-            while await self._db.write(room.give_back):
-                pass  # a slice each, so that others get their turn between
+        while await self._db.write(room.give_back):
+            pass  # a slice each, so that others get their turn between
         return len(gone)
