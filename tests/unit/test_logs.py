@@ -164,3 +164,18 @@ def test_no_module_logs_past_the_one_room() -> None:
     for path in ROOT.rglob("*.py"):
         if "vphone" not in path.parts and path.name not in ("logs.py", "raydriver.py"):
             assert "getLogger" not in path.read_text(), path
+
+
+def test_a_process_that_logs_does_not_load_what_paints_tracebacks() -> None:
+    """structlog does wherever rich is installed; whoever needs rich still gets it, before or after."""
+    script = """
+import sys
+{first}
+import phonefarm.logs
+print("rich" in sys.modules)
+import rich.console
+print("rich" in sys.modules)
+"""
+    for first, there in (("", "False\nTrue\n"), ("import rich", "True\nTrue\n")):
+        done = subprocess.run([sys.executable, "-c", script.format(first=first)], capture_output=True, text=True)
+        assert done.stdout == there, done.stderr
