@@ -62,6 +62,11 @@ _HAPROXY_FILES = {
 }
 #: Ray's own directory within the private one.
 RAY_DIR = "r"
+#: And of what its processes put into temporary files; those that are killed clear nothing away.
+FILES_DIR = "t"
+#: Characters of the usual place for temporary files. HAProxy's sockets lie 84 deeper, under a name that is 12 longer at
+#: first (``.PID.tmp``), and 107 is the most.
+_LONGEST = 11
 #: What the nodes of a farm over several hosts are started with too (cluster.yaml, deploy/systemd).
 EVERY_NODE = {
     # Ray makes its workers yield to every program of the machine (15 nicer); ours hold leases, and answer callers.
@@ -116,7 +121,9 @@ def haproxy_installed() -> bool:
 def make_temp_dir() -> Path:
     """A short directory for us alone; the system's usual place unless its path is long."""
     usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="pf-", dir=usual if len(usual) <= 16 else "/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="pf-", dir=usual if len(usual) <= _LONGEST else "/tmp"))
+    (made / FILES_DIR).mkdir()
+    return made
 
 
 def environment(
@@ -138,6 +145,7 @@ def environment(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": switch,
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(os.cpu_count() or 1)),
         COOKIE_ENV: cookie,
+        "TMPDIR": str(temp_dir / FILES_DIR),
         # For jobs on this farm: their `python` is ours, and `phonefarm` finds the farm and its key.
         STATE_DIR_ENV: str(state.path),
         "PATH": path_with(Path(sys.executable).parent),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +110,25 @@ def test_the_farm_does_not_yield_to_every_other_program(state: StateDir) -> None
     assert variables["RAY_worker_niceness"] == "0"
 
 
-def test_the_directory_for_sockets_is_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 10)))
+@pytest.mark.parametrize("length", [11, 12, 45])
+def test_the_directory_for_sockets_is_short_and_private(
+    monkeypatch: pytest.MonkeyPatch, state: StateDir, length: int
+) -> None:
+    place = Path(f"/tmp/{secrets.token_hex(20)}"[:length])
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
     made_dir = raynode.make_temp_dir()
     try:
+        assert made_dir.is_relative_to(place) == (length <= 11)
         assert made_dir.stat().st_mode & 0o777 == 0o700
         longest = made_dir / "h" / ("f" * 56) / "metrics.sock"
-        assert len(os.fsencode(longest)) <= 100
+        assert len(os.fsencode(longest)) + len(".4194304.tmp") <= 107, "HAProxy binds it under another name first"
+        variables = raynode.environment(state=state, temp_dir=made_dir, ports=PORTS, cookie="c", haproxy=True)
+        assert Path(variables["TMPDIR"]).is_relative_to(made_dir), "removed with it, whatever is left in it"
+        assert Path(variables["TMPDIR"]).is_dir()
     finally:
-        made_dir.rmdir()
+        shutil.rmtree(made_dir)
+        shutil.rmtree(place)
 
 
 def test_the_judge_s_endpoint_comes_from_the_environment(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
