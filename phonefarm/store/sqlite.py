@@ -31,6 +31,9 @@ from phonefarm.store.trouble import asks_the_system, reopen_after_loss
 
 #: How long a transaction waits for another process's one.
 BUSY_MS = 5_000
+#: A log that had to become longer (a backup was made meanwhile) is cut to this when it begins anew. Without such a need
+#: it has SQLite's 1,000 pages and stays as it is.
+LOG_BYTES = 4 * 1024 * 1024
 #: Alembic's table.
 REVISIONS = "alembic_version"
 _FILES, _MAY_SHRINK = "phonefarm files", "phonefarm may shrink"
@@ -68,6 +71,7 @@ def reader(path: Path, *, size: int) -> Engine:
 
 def _tuner(path: Path, alone: bool) -> Callable[[Any, Any], None]:
     pragmas = ["synchronous=FULL", "foreign_keys=ON", f"busy_timeout={0 if alone else BUSY_MS}"]
+    pragmas += [f"journal_size_limit={LOG_BYTES}"]
     pragmas += ["locking_mode=EXCLUSIVE"] if alone else []
 
     def tune(connection: Any, record: Any) -> None:
@@ -104,8 +108,8 @@ def may_shrink(connection: Connection, size: int) -> None:
 
 
 def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:
-    """Both files only grow while they are open, but for what ``may_shrink``; what is written to others, or behind
-    their end, is lost."""
+    """Both files only grow while they are open, but for what ``may_shrink`` and a log above ``LOG_BYTES``; what is
+    written to others, or behind their end, is lost."""
     known, now = info[_FILES], _files(path)
     if [file[:2] for file in known] != [file[:2] for file in now]:
         raise StorageUnavailable(
@@ -113,7 +117,7 @@ def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:
             "put it and its -wal file back, or restart the farm"
         )
     (was, log_was), (size, log_size) = ([length for *_, length in both] for both in (known, now))
-    if log_size < log_was or size < min(was, info.get(_MAY_SHRINK, was)):
+    if log_size < min(log_was, LOG_BYTES) or size < min(was, info.get(_MAY_SHRINK, was)):
         raise StorageRefused(f"{path} or its -wal file was cut short while the farm runs")
     if size < was:
         info.pop(_MAY_SHRINK)

@@ -19,6 +19,7 @@ from phonefarm.store import backup, room
 from phonefarm.store.engine import Engines, open_engines, sqlite_url
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.restore import restore
+from phonefarm.store.sqlite import LOG_BYTES
 from phonefarm.store.tables import meta
 from phonefarm.store.writer import Tx, Writer
 from tests.databases import Postgres
@@ -54,6 +55,10 @@ def write(engines: Engines) -> Iterator[Callable[..., int]]:
 def fill(tx: Tx) -> None:
     rows = [{"name": f"row-{n:05d}-{'x' * (PAGE - 200)}", "value": n} for n in range(ROWS)]
     tx.rows(sa.insert(meta), rows)
+
+
+def one(tx: Tx) -> None:
+    tx.rows(sa.insert(meta).values(name="row-one", value=1))
 
 
 def empty(tx: Tx) -> None:
@@ -114,6 +119,24 @@ def test_a_file_that_is_cut_when_a_reader_lets_go_is_cut_by_us(
     checkpoint(engines)
     assert size(database) < before
     assert write(room.give_back) == 0
+
+
+def test_a_log_that_became_long_is_cut_when_it_begins_anew(
+    database: Path, engines: Engines, write: Callable[..., int]
+) -> None:
+    log = Path(f"{database}-wal")
+    with engines.reader.connect() as reader:  # as a backup does
+        reader.exec_driver_sql("BEGIN")
+        reader.execute(sa.select(sa.func.count()).select_from(meta)).scalar_one()
+        ready(write)
+        assert size(log) > 2 * LOG_BYTES
+    checkpoint(engines)
+    for change in (one, empty):
+        write(change)
+    assert size(log) == LOG_BYTES
+    os.truncate(log, LOG_BYTES - PAGE)
+    with pytest.raises(StorageRefused, match="cut short"):
+        write(empty)
 
 
 @pytest.mark.parametrize("given_back", [True, False], ids=["after giving back", "with nothing given back"])
