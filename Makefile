@@ -21,6 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test bench chaos faults crash-points check format openapi lock clean
 
+# Our own code is compiled whenever it has changed, the packages by setup.sh, for the same reason.
 setup: $(STAMP)
 	@$(BIN)/python -m compileall -q phonefarm
 

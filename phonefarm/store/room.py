@@ -24,6 +24,8 @@ from phonefarm.store.writer import Tx
 SPARE_PAGES, SPARE_SHARE = 1_024, 0.1
 #: At most so many pages (1 MB) a transaction, so that no change waits long behind it.
 SLICE = 256
+#: ``PRAGMA auto_vacuum``'s word for it.
+_INCREMENTAL = 2
 
 
 def surplus(pages: int, free: int) -> int:
@@ -42,9 +44,6 @@ def give_back(tx: Tx) -> int:
     if count:
         may_shrink(connection, _pragma(connection, "page_count") * _pragma(connection, "page_size"))
     return count
-
-
-_INCREMENTAL = 2
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -116,11 +117,11 @@ def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:
             f"{path} was moved, deleted or replaced while the farm runs: "
             "put it and its -wal file back, or restart the farm"
         )
-    (was, log_was), (size, log_size) = ([length for *_, length in both] for both in (known, now))
-    if log_size < min(log_was, LOG_BYTES) or size < min(was, info.get(_MAY_SHRINK, was)):
+    floors = (info.get(_MAY_SHRINK, sys.maxsize), LOG_BYTES)
+    if any(new[2] < min(old[2], floor) for old, new, floor in zip(known, now, floors, strict=False)):
         raise StorageRefused(f"{path} or its -wal file was cut short while the farm runs")
-    if size < was:
-        info.pop(_MAY_SHRINK)
+    if now[0][2] < known[0][2]:
+        del info[_MAY_SHRINK]
     info[_FILES] = now
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from phonefarm.store.checkpoint import ROWS, Checkpoints
-from phonefarm.store.engine import Engines, open_engines, sqlite_url
-from phonefarm.store.migrate import upgrade
+from phonefarm.store.engine import Engines
 from phonefarm.store.tables import meta
 from phonefarm.store.writer import Tx, Writer
 from tests.e2e.farm import until
@@ -26,19 +24,6 @@ import shutil, sqlite3, sys
 shutil.copy(sys.argv[1], sys.argv[2])
 print(sqlite3.connect(sys.argv[2]).execute("SELECT count(*) FROM meta WHERE name LIKE 'row-%'").fetchone()[0])
 """
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "farm.db"
-
-
-@pytest.fixture
-def engines(database: Path) -> Iterator[Engines]:
-    made = open_engines(sqlite_url(database))
-    upgrade(made)
-    yield made
-    made.dispose()
 
 
 def put(engines: Engines, first: int, count: int) -> None:
