@@ -8,8 +8,8 @@ from a snapshot; whoever is new does so anyway; for the callback sender timers d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
 from phonefarm.models.phone import HostReport
 from phonefarm.settings import Patience
-from phonefarm.store import progress, roster
+from phonefarm.store import progress
 from phonefarm.store.database import Database
 from phonefarm.store.writer import AtCommit
 
@@ -102,20 +102,17 @@ class ManagerCore:
     def _now(self) -> int:
         return (self._clock or system_clock)()
 
-    async def _follow(self, effects: progress.Effects) -> None:
+    def _follow(self, effects: progress.Effects) -> None:
         if effects.waiting or effects.freed or effects.phones:
             change = FarmChange(
-                waiting=tuple(effects.waiting), freed=tuple(effects.freed), phones=tuple(effects.phones)
+                waiting=tuple(effects.waiting),
+                freed=tuple(effects.freed),
+                phones=tuple(effects.phones),
+                accounts=tuple(effects.accounts),
             )
-            await self._tell_router(change, effects.accounts)
+            self._news(change)
         if effects.callbacks:
             self._kick()
-
-    async def _tell_router(self, change: FarmChange, account_ids: Sequence[str]) -> None:
-        if account_ids:
-            rows = await self._db.write(lambda tx: roster.account_rows(tx, list(account_ids)))
-            change = replace(change, accounts=tuple(rows))
-        self._news(change)
 
     def _news(self, change: FarmChange) -> None:
         """Tell the router, soon."""

@@ -76,15 +76,14 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
 
     async def _claim(self, assignments: Sequence[Assignment]) -> list[Job]:
         terms, began = self._config.terms, tracing.now()
-        jobs, busy, callbacks = await self._db.write(
+        jobs, accounts, callbacks = await self._db.write(
             lambda tx: claim.claim(tx, assignments, plan=plan, terms=terms, new_id=self._new_id)
         )
         for job in jobs:
             self._claimed.start(job.lease.item_id, asyncio.get_running_loop().time())
             tracing.record("item.claim", parent=job.trace, began=began, **job.ids)
-        accounts = [job.account_id for job in jobs if job.account_id is not None]
-        if busy or accounts:
-            await self._tell_router(FarmChange(phones=tuple(busy)), accounts)
+        if accounts:
+            self._news(FarmChange(accounts=tuple(accounts)))
         if callbacks:
             self._kick()
         return jobs
@@ -96,7 +95,8 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         return await self._detached(self._report(report))
 
     async def _report(self, report: Report) -> ReportReply:
-        files = await asyncio.to_thread(self._write_files, report)
+        named = any(entry.artifacts for entry in report.entries)
+        files = await asyncio.to_thread(self._write_files, report) if named else {}
 
         def change(tx: Tx) -> tuple[ReportReply, progress.Effects]:
             return progress.apply_report(tx, report, files=files, terms=self._config.terms, new_id=self._new_id)
@@ -104,7 +104,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         reply, effects = await self._db.write(change)
         if any(entry.kind is EntryKind.ACTION_STARTED for entry in report.entries):
             self._time_first(report.item_id)
-        await self._follow(effects)
+        self._follow(effects)
         return reply
 
     def _time_first(self, item_id: str) -> None:
@@ -132,7 +132,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         effects = await self._db.write(
             lambda tx: rescue.take_from_restarted(tx, phone_id, incarnation, running, self._new_id)
         )
-        await self._follow(effects)
+        self._follow(effects)
         await self._break_circuit(phone_id, host, incarnation)
 
     async def _break_circuit(self, phone_id: str, host: str, incarnation: str) -> None:
@@ -168,7 +168,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             self._news(FarmChange(gone=tuple(gone)))
         if callbacks:
             self._kick()
-        await self._follow(effects)
+        self._follow(effects)
 
     async def prune(self) -> int:
         """Forget processes that ended longer ago than they are kept, with their files; how many."""

@@ -16,14 +16,14 @@ from phonefarm import tracing
 from phonefarm.core import leases, metrics
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
 from phonefarm.models.action import NOT_REPEATABLE, Action
-from phonefarm.models.phone import PhoneRow
+from phonefarm.models.phone import AccountRow
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import CancelOrder, Job, Lease
 from phonefarm.models.states import CancelStrategy, Capability, ItemState, PhoneState
 from phonefarm.store import counting
 from phonefarm.store.accounts import seconds_left_today
 from phonefarm.store.ledger import Ledger
-from phonefarm.store.roster import add_usage, is_spent, set_phone_state
+from phonefarm.store.roster import account_rows, add_usage, is_spent, set_phone_state
 from phonefarm.store.tables import actions, events, items, phones, processes
 from phonefarm.store.writer import Row, Tx
 
@@ -40,14 +40,17 @@ def claim(
     plan: Plan,
     terms: leases.LeaseTerms,
     new_id: Callable[[], str],
-) -> tuple[list[Job], list[PhoneRow], bool]:
-    """Grant what can be granted: jobs, the phones that became busy, and whether a callback was written."""
+) -> tuple[list[Job], list[AccountRow], bool]:
+    """Grant what can be granted: jobs, the accounts they use as they are now, and whether a callback was written. The
+    phones of the jobs are busy."""
     ledger = Ledger(tx, new_id)
-    granted = [a.item_id for a in assignments if _grant(tx, a, terms, ledger)]
-    taken = [a.phone_id for a in assignments if a.item_id in granted]
-    busy = [row for phone_id in taken for row in set_phone_state(tx, phone_id, PhoneState.BUSY)]
+    granted = [a for a in assignments if _grant(tx, a, terms, ledger)]
+    for one in granted:
+        set_phone_state(tx, one.phone_id, PhoneState.BUSY)
     callbacks = ledger.flush()
-    return load_jobs(tx, granted, plan=plan, terms=terms), busy, callbacks
+    used = sorted({one.account_id for one in granted if one.account_id is not None})
+    jobs = load_jobs(tx, [one.item_id for one in granted], plan=plan, terms=terms)
+    return jobs, account_rows(tx, used) if used else [], callbacks
 
 
 def _compare_and_set(*more: sa.ColumnElement[bool]) -> sa.Update:

@@ -16,7 +16,7 @@ from phonefarm.core import leases, metrics, retries
 from phonefarm.core.lifecycle import ItemEvent, item_sources, item_target
 from phonefarm.models.action import Action
 from phonefarm.models.clock import rfc3339
-from phonefarm.models.phone import PhoneRow
+from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Report, ReportReply
 from phonefarm.models.states import ItemState
@@ -26,7 +26,7 @@ from phonefarm.store.artifacts import StoredFile, keep
 from phonefarm.store.claim import cancel_order
 from phonefarm.store.ledger import Ledger
 from phonefarm.store.operations import breaks_off, settle
-from phonefarm.store.roster import add_usage
+from phonefarm.store.roster import account_rows, add_usage
 from phonefarm.store.tables import actions, items, phones, processes
 from phonefarm.store.writer import Row, Tx
 
@@ -38,8 +38,15 @@ class Effects:
     waiting: list[WaitingItem] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
     phones: list[PhoneRow] = field(default_factory=list)
-    accounts: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    accounts: list[AccountRow] = field(default_factory=list)
     callbacks: bool = False
+
+    def close(self, tx: Tx) -> None:
+        """Nothing more happens: the accounts that were ``used`` as they are now. While an item only goes on, nobody
+        needs to hear of its account."""
+        if self.used and (self.waiting or self.freed or self.phones):
+            self.accounts = account_rows(tx, sorted(self.used))
 
 
 def apply_report(
@@ -59,6 +66,7 @@ def apply_report(
         step.apply(entry)
     step.save(terms)
     effects.callbacks = ledger.flush()
+    effects.close(tx)
     order = cancel_order(row["cancel"]) or breaks_off(row["wanted_state"])
     return ReportReply(accepted=True, cancel=order), effects
 
@@ -96,7 +104,8 @@ def _ended_here(tx: Tx, report: Report) -> bool:
 @dataclass(slots=True)
 class _Step:
     """One item while a report is applied. ``row`` is its row, ``changes`` what to write at the end; ``done``: which of
-    the report's actions have a row that says finished, ``finished_rows`` those that are not written yet."""
+    the report's actions have a row that says finished, ``finished_rows`` those that are not written yet; ``seconds``:
+    spent on the phone."""
 
     tx: Tx
     ledger: Ledger
@@ -106,6 +115,7 @@ class _Step:
     done: set[int]
     finished_rows: list[Row] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
     ended: bool = False
 
     def apply(self, entry: Entry) -> None:
@@ -117,6 +127,9 @@ class _Step:
 
     def save(self, terms: leases.LeaseTerms) -> None:
         self._write_finished()
+        if self.row["running_account"] is not None and self.seconds:
+            add_usage(self.tx, self.row["running_account"], seconds=self.seconds)
+            self.effects.used.add(self.row["running_account"])
         if not self.ended:
             self.changes["lease_until"] = leases.expires_at(self.tx.now, terms.seconds)
             self.changes["delivered"] = 1
@@ -215,9 +228,7 @@ class _Step:
     def _use(self, seconds: float) -> None:
         """Time spent on the phone counts to the session's budget and to the account's day."""
         self._count("seconds_used", seconds)
-        if self.row["running_account"] is not None and seconds:
-            add_usage(self.tx, self.row["running_account"], seconds=seconds)
-            self.effects.accounts.append(self.row["running_account"])
+        self.seconds += seconds
 
     def _count(self, column: str, more: float) -> None:
         self.row[column] = self.row[column] + more
@@ -265,7 +276,7 @@ def release(tx: Tx, row: dict[str, Any], effects: Effects) -> dict[str, Any]:
     effects.freed.append(phone_id)
     effects.phones += settle(tx, phone_id)
     if row["running_account"] is not None:
-        effects.accounts.append(row["running_account"])
+        effects.used.add(row["running_account"])
     return {"running_phone": None, "running_account": None, "lease_until": None, "current_action": None}
 
 

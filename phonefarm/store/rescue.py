@@ -44,6 +44,7 @@ def _fail_all(tx: Tx, rows: list[Row], error: ErrorInfo, new_id: Callable[[], st
         fence = (items.c.id == row["id"], items.c.attempt == row["attempt"], items.c.state.in_(_RUNNING))
         tx.rows(sa.update(items).where(*fence).values(**changes))
     effects.callbacks = ledger.flush()
+    effects.close(tx)
     return effects
 
 

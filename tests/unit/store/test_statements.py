@@ -20,6 +20,7 @@ from phonefarm.models.queue import Assignment
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job
 from phonefarm.models.states import PhoneState
 from phonefarm.store import claim, tables
+from phonefarm.store.roster import phone_rows
 from phonefarm.store.writer import maps
 from tests.farmtools import maintenance, submission
 from tests.unit.store.desk import TERMS, Desk, desk
@@ -136,8 +137,9 @@ def test_an_item_of_another_phone_or_of_later_is_not_granted(db_url: str) -> Non
 def test_two_wishes_for_one_phone_in_one_wave_give_one_job(db_url: str) -> None:
     with desk(db_url) as here:
         wishes = [Assignment(item_id=here.submit(submission())[0], phone_id="A", account_id=None) for _ in range(2)]
-        jobs, busy, _ = here.run(lambda tx: claim.claim(tx, wishes, plan=plan, terms=TERMS, new_id=new_id))
+        jobs, _, _ = here.run(lambda tx: claim.claim(tx, wishes, plan=plan, terms=TERMS, new_id=new_id))
         assert [job.lease.item_id for job in jobs] == [wishes[0].item_id]
+        busy = here.run(lambda tx: phone_rows(tx, ["A"]))
         assert busy == [PhoneRow(phone_id="A", host="h", serial="A", state=PhoneState.BUSY, why=None, groups=())]
 
 
