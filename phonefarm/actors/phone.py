@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from phonefarm import logs, tracing
@@ -290,6 +290,8 @@ class PhoneActor:
         if device is None or self._current is not None or key in self._refused:
             self._refused.append(key)
             return False
+        if job.lease.incarnation != self._incarnation:  # it may have been taken from the one before
+            job = replace(job, lease=replace(job.lease, asked=None))
         stop = Stop(device.interrupt)
         self._current = _Current(job=job, stop=stop)
         self._background(self._work(self._current, device))
@@ -318,7 +320,7 @@ class PhoneActor:
             if job.cancel is not None:
                 self._obey(current, job.cancel)
             reporter.add(Entry(kind=EntryKind.STARTED))
-            if await reporter.flush():
+            if reporter.held or await reporter.flush():
                 last = await self._in_thread(lambda: self._session(current, device, reporter, loop).run())
                 await self._finish(current, last, reporter)
         finally:

@@ -6,6 +6,13 @@ the next one gathers for ``PACE_SECONDS``, so that a session of quick actions co
 action; a flush, the last entry and a close wait for no pace. When nothing happens an empty heartbeat is sent. Every
 accepted answer renews the lease from the moment its report was *sent*; when the lease's own safety margin is reached,
 or the manager says the attempt is stale, the session is told to stop.
+
+Where the grant was asked for on this machine its age is known, so the lease is ``held`` before anything was answered,
+and the session may begin; the report of the start waits ``START_SECONDS`` for that of the first action. Else nothing
+may be done before the start is flushed.
+
+The session's thread and the loop share ``_pending``: the thread appends, the loop takes from its beginning, each in one
+step of the interpreter. The thread wakes the loop only if it is idle, or if what it says can wait for no pace.
 """
 
 from __future__ import annotations
@@ -20,14 +27,18 @@ from phonefarm.actors.ports import ManagerPort
 from phonefarm.core import leases
 from phonefarm.core.metrics import NO_METER, REPORTS_LOST, Meter
 from phonefarm.errors import PhoneFarmError
+from phonefarm.models.clock import monotonic_moment
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Report
 
 log = logs.logger(__name__)
 
 #: From when a report with actions was sent to the next, unless somebody waits for it.
 PACE_SECONDS = 0.1
+#: How long the report of a start waits for the first action.
+START_SECONDS = 0.02
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 2.0
-_PACED = frozenset({EntryKind.ACTION_STARTED, EntryKind.ACTION_FINISHED})
+_ACTIONS = frozenset({EntryKind.ACTION_STARTED, EntryKind.ACTION_FINISHED})
+_PACED = _ACTIONS | {EntryKind.STARTED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +52,8 @@ class Hooks:
 
 
 class Reporter:
-    """Sends the entries of one attempt. Lives on the event loop; ``put`` may be called from any thread."""
+    """Sends the entries of one attempt. Lives on the event loop; ``put`` is the session's thread's. ``held``: the lease
+    holds though nothing has been answered yet; ``lost``: it holds no more."""
 
     def __init__(self, job: Job, manager: ManagerPort, hooks: Hooks, *, meter: Meter = NO_METER) -> None:
         self._job = job
@@ -52,24 +64,35 @@ class Reporter:
         self._pending: list[Entry] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._idle = False
         self._sent = asyncio.Condition()
         self._flushing = 0
         self._next_at = 0.0
         self._closing = False
         self._beat = job.lease.seconds / leases.BEATS_PER_TERM
+        now = monotonic_moment()
+        granted = leases.grant_stop_at(job.lease.asked, now, job.lease.delivery_seconds)
         self._stop_at = 0.0
-        self._hold(time.monotonic())
+        self.held = granted is not None
+        self._hold(granted or leases.stop_at(now.seconds, job.lease.seconds))
+        if self.held:
+            self._next_at = now.seconds + START_SECONDS
         self.lost = False
 
     def put(self, entry: Entry) -> None:
         """Queue an entry, from any other thread."""
-        self._loop.call_soon_threadsafe(self.add, entry)
+        self._pending.append(entry)
+        if self._idle or entry.kind not in _PACED:
+            self._loop.call_soon_threadsafe(self._stir, entry.kind)
 
     def add(self, entry: Entry) -> None:
         """Queue an entry, from the event loop."""
         self._pending.append(entry)
+        self._stir(entry.kind)
+
+    def _stir(self, kind: EntryKind) -> None:
         self._wake.set()
-        if entry.kind not in _PACED:
+        if kind not in _PACED:
             self._hurry.set()
 
     def close(self) -> None:
@@ -102,8 +125,7 @@ class Reporter:
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self.lost and not (self._closing and not self._pending):
-            if not self._pending:
-                await _set_within(self._wake, self._beat)
+            await self._something()
             await self._gather()
             batch = list(self._pending) or [Entry(kind=EntryKind.HEARTBEAT)]
             if self._closing and not self._pending:
@@ -113,6 +135,14 @@ class Reporter:
             elif not self.lost:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
+
+    async def _something(self) -> None:
+        """Until there is an entry, or a heartbeat is due. The loop says that it is idle before it looks, the thread
+        puts its entry before it asks: one of the two sees the other."""
+        self._idle = True
+        if not self._pending and not self._closing:
+            await _set_within(self._wake, self._beat)
+        self._idle = False
 
     async def _gather(self) -> None:
         """Let entries come together until the next report is due, or somebody waits for it."""
@@ -141,8 +171,8 @@ class Reporter:
         if not reply.accepted:
             self._lose()
             return False
-        self._hold(sent_at)
-        if any(entry.kind in _PACED for entry in batch):
+        self._hold(leases.stop_at(sent_at, self._job.lease.seconds))
+        if any(entry.kind in _ACTIONS for entry in batch):
             self._next_at = sent_at + PACE_SECONDS
         await self._delivered(batch)
         if reply.cancel is not None:
@@ -155,9 +185,9 @@ class Reporter:
         async with self._sent:
             self._sent.notify_all()
 
-    def _hold(self, sent_at: float) -> None:
-        self._stop_at = leases.stop_at(sent_at, self._job.lease.seconds)
-        self._hooks.held(self._stop_at)
+    def _hold(self, until: float) -> None:
+        self._stop_at = until
+        self._hooks.held(until)
 
     def _check_lease(self) -> None:
         if time.monotonic() >= self._stop_at:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phonefarm import logs, tracing
@@ -21,7 +22,7 @@ from phonefarm.actors.ports import FarmChange, ManagerPort, PhonePort
 from phonefarm.core import placement, routing
 from phonefarm.core.line import Line, effective_priority, queue_order
 from phonefarm.errors import PhoneFarmError, Unavailable
-from phonefarm.models.clock import Clock, system_clock
+from phonefarm.models.clock import Clock, monotonic_moment, system_clock
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.process import Resolution, Target
 from phonefarm.models.queue import Assignment, QueueSnapshot, Running, WaitingItem
@@ -256,9 +257,10 @@ class Router:
         )
 
     async def _grant(self, wishes: Sequence[Assignment]) -> None:
+        asked = monotonic_moment()
         jobs = await self._manager.claim(wishes)
         for job in jobs:
-            self._granted(job)
+            self._granted(replace(job, lease=replace(job.lease, asked=asked)))
         if len(jobs) < len(wishes):
             raise Unavailable(f"{len(wishes) - len(jobs)} placements not granted: the manager knows more than we do")
 

@@ -11,16 +11,22 @@ from enum import StrEnum
 from typing import Any
 
 from phonefarm.models.action import Action, Artifact
+from phonefarm.models.clock import Moment
 from phonefarm.models.states import CancelStrategy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lease:
-    """The right to run one attempt. ``attempt`` is the fencing token; ``seconds`` how long without a heartbeat."""
+    """The right to run one attempt. ``attempt`` is the fencing token; ``seconds`` how long without a heartbeat, and
+    ``delivery_seconds`` without the first one. ``incarnation``: of the phone's actor when it was granted. ``asked``:
+    before the grant was asked for, None if that is not known."""
 
     item_id: str
     attempt: int
     seconds: float
+    delivery_seconds: float = 0.0
+    incarnation: str = ""
+    asked: Moment | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

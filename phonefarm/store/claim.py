@@ -126,8 +126,9 @@ def _begun(tx: Tx, item_id: str) -> bool:
 
 
 _JOBS = (
-    sa.select(items, processes.c.process_type, processes.c.inputs)
+    sa.select(items, processes.c.process_type, processes.c.inputs, phones.c.incarnation)
     .join(processes, processes.c.id == items.c.process_id)
+    .join(phones, phones.c.id == items.c.running_phone, isouter=True)
     .where(items.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(items.c.id)
 )
@@ -184,7 +185,13 @@ def _job(
         process_type=row["process_type"],
         phone_id=row["running_phone"],
         account_id=row["running_account"],
-        lease=Lease(item_id=row["id"], attempt=row["attempt"], seconds=terms.seconds),
+        lease=Lease(
+            item_id=row["id"],
+            attempt=row["attempt"],
+            seconds=terms.seconds,
+            delivery_seconds=terms.delivery_seconds,
+            incarnation=row["incarnation"] or "",
+        ),
         actions=todo,
         seconds_left=min(budget, day_left),
         prompts=inputs.get("prompts") or {},

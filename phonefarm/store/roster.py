@@ -45,7 +45,8 @@ def begin_run(tx: Tx, run_id: int) -> None:
 
 
 def report_phones(tx: Tx, reports: Sequence[PhoneReport]) -> list[PhoneRow]:
-    """Take over what hosts and phones say. Returns the phones as they are now."""
+    """Take over what hosts and phones say. Returns the phones as they are now. The first actor of a phone starts before
+    there is a row to note it in, so its incarnation comes with its first word."""
     for report in reports:
         _report_phone(tx, report)
         diary.note(tx, [report.phone_id])
@@ -67,10 +68,22 @@ def _report_phone(tx: Tx, report: PhoneReport) -> None:
         "groups": list(report.groups) or (known["groups"] if known else []),
         "labels": known["labels"] if known else {},
         "facts": _facts(tx, report.facts, (known["facts"] if known else None) or {}),
+        "incarnation": (known["incarnation"] if known else None) or report.incarnation or None,
         "first_seen": tx.now,
         "last_seen": tx.now if report.state is not PhoneState.OFFLINE or known is None else known["last_seen"],
     }
-    update = ("host", "serial", "state", "seen_state", "why", "set_apart", "groups", "facts", "last_seen")
+    update = (
+        "host",
+        "serial",
+        "state",
+        "seen_state",
+        "why",
+        "set_apart",
+        "groups",
+        "facts",
+        "last_seen",
+        "incarnation",
+    )
     upsert(tx, phones, values, update)
     if report.facts is not None:
         diary.sample(tx, report.phone_id, report.facts)

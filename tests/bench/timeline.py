@@ -35,7 +35,7 @@ MARKS = (
     ("the grant begins", "news to the router, placement, the call to the manager"),
     ("the grant is over", "the commit of the grant"),
     ("the attempt begins", "the answer to the router, the call to the phone's actor"),
-    ("the first action begins", "the start is reported and committed; the session's thread starts"),
+    ("the first action begins", "the session's thread starts; its start is reported beside it"),
     ("the first adb command", "the action's own beginning"),
 )
 

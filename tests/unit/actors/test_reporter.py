@@ -13,6 +13,7 @@ from phonefarm.actors.reporter import Hooks, Reporter
 from phonefarm.core import leases
 from phonefarm.errors import ActorUnavailable
 from phonefarm.models.action import Action, ActionKind
+from phonefarm.models.clock import Moment, monotonic_moment
 from phonefarm.models.session import CancelOrder, Entry, EntryKind, Job, Lease, Report, ReportReply
 from phonefarm.models.states import CancelStrategy
 
@@ -63,17 +64,20 @@ class Told:
         self.lost = True
 
 
-def job(seconds: float) -> Job:
+def job(seconds: float, asked: Moment | None = None) -> Job:
+    lease = Lease(item_id="i", attempt=1, seconds=seconds, delivery_seconds=seconds / 2, asked=asked)
     return Job(
         process_id="p", process_type="maintenance", phone_id="P1", account_id=None,
-        lease=Lease(item_id="i", attempt=1, seconds=seconds), actions=(), seconds_left=60.0,
+        lease=lease, actions=(), seconds_left=60.0,
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def reporting(manager: Manager, told: Told, *, lease: float = 600.0) -> AsyncIterator[Reporter]:
+async def reporting(
+    manager: Manager, told: Told, *, lease: float = 600.0, asked: Moment | None = None
+) -> AsyncIterator[Reporter]:
     """A reporter that runs; it must end by itself once it is closed."""
-    reporter = Reporter(job(lease), manager, told.hooks)  # type: ignore[arg-type]
+    reporter = Reporter(job(lease, asked), manager, told.hooks)  # type: ignore[arg-type]
     running = asyncio.create_task(reporter.run())
     try:
         yield reporter
@@ -228,3 +232,73 @@ async def test_an_idle_attempt_beats_whatever_the_pace(paced: Callable[[float], 
         await begun(manager, reporter)
         await manager.heard(4)
         assert {entry.kind for report in manager.reports[2:] for entry in report} == {EntryKind.HEARTBEAT}
+
+
+# -- an attempt whose grant was asked for on this machine -----------------------------------------
+
+
+async def test_the_lease_of_a_grant_counts_from_before_it_was_asked_for() -> None:
+    told, asked = Told(), monotonic_moment()
+    async with reporting(Manager(), told, asked=asked) as reporter:
+        assert reporter.held
+        assert told.holds == [leases.stop_at(asked.seconds, 300.0)]
+        reporter.add(STARTED)
+        assert await reporter.flush()
+        assert told.holds[1] > leases.stop_at(asked.seconds, 600.0), "an answer renews it by the whole term"
+
+
+@pytest.mark.parametrize("asked", [None, Moment(clock="another", seconds=0.0)], ids=["not said", "elsewhere"])
+async def test_a_grant_that_may_be_old_is_not_held(asked: Moment | None) -> None:
+    async with reporting(Manager(), Told(), asked=asked) as reporter:
+        assert not reporter.held
+
+
+async def test_a_held_start_is_told_with_the_first_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporters, "START_SECONDS", NEVER)
+    manager = Manager()
+    async with reporting(manager, Told(), asked=monotonic_moment()) as reporter:
+        reporter.add(STARTED)
+        await settle()
+        assert manager.reports == []
+        reporter.put(FIRST)
+        assert await reporter.flush()
+        assert manager.reports == [(STARTED, FIRST)]
+
+
+async def test_a_held_start_waits_for_no_action_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporters, "START_SECONDS", 0.01)
+    manager = Manager()
+    async with reporting(manager, Told(), asked=monotonic_moment()) as reporter:
+        reporter.add(STARTED)
+        await manager.heard(1)
+        assert manager.reports == [(STARTED,)]
+
+
+# -- from the session's thread -----------------------------------------------------------------------
+
+
+async def test_an_idle_reporter_hears_every_entry_of_another_thread(paced: Callable[[float], None]) -> None:
+    """The heartbeat is 200 s away: an entry that wakes nobody would be waited for in vain."""
+    paced(0.0)
+    manager = Manager()
+    async with reporting(manager, Told()) as reporter:
+        for number in range(1, 301):
+            await asyncio.to_thread(reporter.put, SECOND)
+            await manager.heard(number)
+            await asyncio.sleep(0)
+    assert sum(manager.reports, ()) == (SECOND,) * 300
+
+
+async def test_entries_of_another_thread_arrive_in_order_and_once(paced: Callable[[float], None]) -> None:
+    paced(0.0)
+    manager = Manager()
+    entries = [Entry(kind=EntryKind.ACTION_FINISHED, seconds=float(n)) for n in range(3_000)]
+
+    def put_all() -> None:
+        for entry in entries:
+            reporter.put(entry)
+
+    async with reporting(manager, Told()) as reporter:
+        await asyncio.to_thread(put_all)
+        assert await asyncio.wait_for(reporter.flush(), 10)
+    assert [entry.seconds for entry in sum(manager.reports, ())] == [entry.seconds for entry in entries]

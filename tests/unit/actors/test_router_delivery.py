@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from phonefarm.actors.ports import FarmChange
 from phonefarm.actors.router import Router
-from phonefarm.models.queue import QueueSnapshot
+from phonefarm.models.clock import clock_name
+from phonefarm.models.phone import PhoneRow
+from phonefarm.models.queue import Assignment, QueueSnapshot, WaitingItem
 from phonefarm.models.session import Job, Lease
+from phonefarm.models.states import PhoneState
 
 pytestmark = [pytest.mark.timeout(20), pytest.mark.asyncio]
 
@@ -79,5 +84,53 @@ async def test_a_job_that_a_phone_took_may_be_handed_over_again_by_a_later_snaps
         await router.changed(FarmChange(missed=True))
         await phone.news.wait()
         assert phone.asked == [1, 1]
+    finally:
+        await router.stop()
+
+
+class Granting:
+    """A manager with one phone and one item that waits, which grants what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked_at = 0.0
+
+    async def snapshot(self) -> QueueSnapshot:
+        phone = PhoneRow(phone_id="P1", host="h", serial="s", state=PhoneState.AVAILABLE)
+        waiting = WaitingItem(item_id="i", process_id="p", priority=0, created_at=0)
+        return QueueSnapshot(waiting=(waiting,), running=(), phones=(phone,), accounts=(), undelivered=())
+
+    async def claim(self, _wishes: Sequence[Assignment]) -> list[Job]:
+        self.asked_at = time.monotonic()
+        return [JOB]
+
+
+class Taking:
+    def __init__(self) -> None:
+        self.job = asyncio.get_running_loop().create_future()
+
+    async def run(self, job: Job) -> bool:
+        self.job.set_result(job)
+        return True
+
+
+async def test_a_granted_job_says_when_it_was_asked_for() -> None:
+    """Before the manager was asked, so that the phone's side never believes the grant younger than it is."""
+    manager, phone, began = Granting(), Taking(), time.monotonic()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        asked = (await phone.job).lease.asked
+        assert asked.clock == clock_name() != ""
+        assert began <= asked.seconds <= manager.asked_at
+    finally:
+        await router.stop()
+
+
+async def test_a_job_out_of_a_snapshot_says_nothing_of_its_age() -> None:
+    manager, phone = Undelivered(), Taking()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        assert (await phone.job).lease.asked is None
     finally:
         await router.stop()

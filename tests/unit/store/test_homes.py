@@ -58,6 +58,34 @@ def test_what_a_replaced_actor_says_is_dropped(db_url: str) -> None:
         assert phone(here, "A")[1] is PhoneState.OFFLINE, "a host's word has no incarnation"
 
 
+def granted_to(here: Desk, phone_id: str) -> str:
+    """The incarnation that a job is granted to; the job fails at once."""
+    (item_id,) = here.submit(submission())
+    job = here.grant(item_id, phone_id)
+    assert job is not None
+    here.fail(job)
+    return job.lease.incarnation
+
+
+def test_a_job_names_the_actor_that_it_is_granted_to(db_url: str) -> None:
+    """Also the first one of a phone that nobody had seen before, whichever of the two spoke first, it or its host."""
+    with desk(db_url) as here:
+        for phone_id, words in {"P": [report("P", by="first")], "Q": [report("Q"), report("Q", by="first")]}.items():
+            here.run(
+                partial(rescue.take_from_restarted, phone_id=phone_id, incarnation="first", running=[], new_id=new_id)
+            )
+            say(here, *words[:1])
+            say(here, *words[1:])
+            assert granted_to(here, phone_id) == "first"
+            here.run(
+                partial(rescue.take_from_restarted, phone_id=phone_id, incarnation="next", running=[], new_id=new_id)
+            )
+            assert granted_to(here, phone_id) == "next"
+            say(here, report(phone_id, by="first"))
+            say(here, report(phone_id))
+            assert granted_to(here, phone_id) == "next", "neither an older actor nor a host changes it"
+
+
 def test_a_phone_whose_lease_expired_gets_no_work_before_it_speaks(db_url: str) -> None:
     with desk(db_url) as here:
         here.start(submission(), "A")
