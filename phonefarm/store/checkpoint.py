@@ -6,7 +6,8 @@ What is committed stands in the log (WAL). From time to time its pages are copie
 made durable there, and the log begins anew. By itself SQLite does so at the end of the commit that makes the log 1,000
 pages long; in a large database those pages lie far apart, and that one commit takes several times as long as the
 others. So the writer does it earlier, in smaller parts, when it has answered its callers and nothing else waits. A
-writer that never rests does it as SQLite does by itself.
+writer that never rests does it as SQLite does by itself. Where room was given back (``room``) it is done at once, for
+only then the file is cut.
 
 Not in a thread of its own: one connection that copies while another writes is how SQLite before 3.51.3 damages a
 database. A copy that fails loses nothing: the log has it all, and the next commit says what is wrong.
@@ -21,6 +22,7 @@ from typing import cast
 from sqlalchemy.engine import Engine
 
 from phonefarm import logs
+from phonefarm.store.sqlite import cut_is_due
 from phonefarm.store.trouble import storage_errors
 
 log = logs.logger(__name__)
@@ -44,7 +46,8 @@ class Checkpoints:
         try:
             with storage_errors(), contextlib.closing(self._engine.raw_connection()) as connection:
                 driver = cast("sqlite3.Connection", connection.driver_connection)
-                if driver.total_changes - connection.info.get(_COPIED, 0) >= ROWS:
+                enough = driver.total_changes - connection.info.get(_COPIED, 0) >= ROWS
+                if enough or cut_is_due(connection.info):
                     connection.info[_COPIED] = driver.total_changes
                     driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except Exception as error:

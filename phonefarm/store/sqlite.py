@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,11 @@ def _beginner(path: Path) -> Callable[[Connection], None]:
 def may_shrink(connection: Connection, size: int) -> None:
     """The open transaction has cut the database down to ``size`` bytes: the file will be cut once, to no less."""
     connection.info[_MAY_SHRINK] = size
+
+
+def cut_is_due(info: Mapping[Any, Any]) -> bool:
+    """Whether a commit has cut the database down and its file still has its old length; ``info`` of the connection."""
+    return _MAY_SHRINK in info
 
 
 def _refuse_changed(path: Path, info: dict[Any, Any]) -> None:

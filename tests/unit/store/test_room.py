@@ -101,6 +101,14 @@ def test_what_is_empty_is_given_back_but_for_a_rest(database: Path, engines: Eng
         assert other.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+def test_the_file_is_cut_as_soon_as_the_writer_rests(database: Path, engines: Engines, write: Write) -> None:
+    ready(write)
+    checkpoint(engines)
+    before = size(database)
+    slices = everything(write)
+    assert size(database) <= before - sum(slices) * PAGE, "nobody had to ask for it"
+
+
 def test_a_file_that_is_cut_when_a_reader_lets_go_is_cut_by_us(database: Path, engines: Engines, write: Write) -> None:
     ready(write)
     checkpoint(engines)
