@@ -1,9 +1,10 @@
 """(m) Twenty thousand processes on fifty phones, and what the farm has grown by between a quarter of them and all.
 
 Each process is one ``health_check``. At most ``AHEAD`` are under way, so that what waits is no part of the figure.
-Processes are kept for seconds only; at a quarter and at the end the farm is left alone until the last one is pruned,
-and then looked at: the memory (PSS), the files and the threads of all its processes together, and the database file
-with its log. ``free_mb`` in the JSON is what of the file holds nothing.
+Processes are kept for seconds only; at a quarter and at the end the farm is left alone until the last one is pruned and
+the database's size has not changed for ten seconds (its log is cut when it begins anew, some seconds after the last
+of the pruning). Then it is looked at: the memory (PSS), the files and the threads of all its processes together, and
+the database file with its log. ``free_mb`` in the JSON is what of the file holds nothing, ``log_mb`` the log.
 """
 
 from __future__ import annotations
@@ -30,21 +31,39 @@ OURS = "phonefarm"
 AHEAD = 400
 SENDERS = 4
 KEEP_SECONDS = 20.0
+REST_SECONDS = 10.0
 MEASURES = ("memory_mb", "fds", "threads", "database_mb")
 
 
 def look(found: Running) -> dict[str, float]:
     pids = list(processes(found.file.cookie))
     database = found.farm.state_dir / "farm.db"
-    size = sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*"))
     free = _free_mb(database)
     return {
         "memory_mb": sum(map(pss_mb, pids)),
         "fds": float(sum(map(fds, pids))),
         "threads": float(sum(map(threads, pids))),
-        "database_mb": size / 1e6,
+        "database_mb": _size(database) / 1e6,
         "free_mb": free,
+        "log_mb": _size(database, "-wal") / 1e6,
     }
+
+
+def _size(database: Path, ending: str = "*") -> int:
+    return sum(path.stat().st_size for path in database.parent.glob(f"{database.name}{ending}"))
+
+
+def rest(database: Path, *, seconds: float = REST_SECONDS, most: float = 600.0) -> None:
+    """Until the database with its log has kept its size for so long."""
+    seen, since = -1, 0.0
+
+    def quiet() -> bool:
+        nonlocal seen, since
+        if (size := _size(database)) != seen:
+            seen, since = size, time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    until(quiet, "the database rests", seconds=most, pause=0.5)
 
 
 def _free_mb(database: Path) -> float:
@@ -88,6 +107,7 @@ def send(found: Running, count: int) -> None:
         for future in [pool.submit(one_sender, client) for _ in range(SENDERS)]:
             future.result()
     until(lambda: _rows(database) == 0, "all pruned", seconds=900, pause=2.0)
+    rest(database)
     found.callbacks.quiet()
 
 
