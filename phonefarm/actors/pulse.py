@@ -1,7 +1,8 @@
 """A host's signs of life: how it is, told to the manager again and again.
 
 The manager gives a host up that it has not heard of for a lease's term, and says so when it hears of it again: then the
-host tells its phones once more where they are, and they report how they are.
+host tells its phones once more where they are, and they report how they are. A sign of life that was not heard is given
+again soon: a farm does not know a host before it has spoken, and at the start the manager may still open its database.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ log = logs.logger(__name__)
 
 #: A sign of life may take so many beats: a new process connects first, on a busy machine for seconds.
 _PATIENCE = 3
+#: Seconds until one that was not heard is given again at first; doubled up to a beat.
+_AGAIN = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +58,7 @@ class Pulse:
         self._find = strangers
         self._given_up = given_up
         self._strangers: tuple[str, ...] = ()
+        self._unheard = 1
         self.trouble: str | None = None
 
     async def run(self) -> None:
@@ -62,9 +66,13 @@ class Pulse:
         beats = max(1, round(self._config.look_seconds / self._config.beat_seconds))
         while True:
             for _ in range(beats):
-                await asyncio.sleep(self._config.beat_seconds)
+                await asyncio.sleep(self._rest())
                 await self.beat()
             await self.look()
+
+    def _rest(self) -> float:
+        beat = self._config.beat_seconds
+        return min(beat, _AGAIN * 2.0 ** min(self._unheard, 16)) if self._unheard else beat
 
     async def look(self) -> None:
         """Look how this host is, and tell."""
@@ -84,6 +92,8 @@ class Pulse:
                 known = await self._manager.report_host(report)
         except (PhoneFarmError, TimeoutError) as error:
             log.info("host.not_heard", host=self._config.name, error=error)
+            self._unheard += 1
             return
+        self._unheard = 0
         if not known:
             self._given_up()

@@ -39,7 +39,8 @@ def drain(client: Farm, scope: Scope, name: str, reason: str) -> set[str]:
     elif scope == "host":
         phones = client.operate_host(name, "drain", reason)
     else:
-        phones = [phone for host in client.hosts() for phone in client.operate_host(host["host"], "drain", reason)]
+        hosts = sorted({phone["host"] for phone in client.phones()})  # also one that has not spoken for itself yet
+        phones = [phone for host in hosts for phone in client.operate_host(host, "drain", reason)]
     return {phone["phone_id"] for phone in phones}
 
 

@@ -28,8 +28,8 @@ def farm(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFarm]:
         yield made
 
 
-def phone(phone_id: str, state: str = "available", *, draining: bool = False) -> dict[str, Any]:
-    return {"phone_id": phone_id, "state": state, "draining": draining}
+def phone(phone_id: str, state: str = "available", *, draining: bool = False, host: str = "h1") -> dict[str, Any]:
+    return {"phone_id": phone_id, "state": state, "draining": draining, "host": host}
 
 
 def listed(*phones: dict[str, Any]) -> tuple[int, Any]:
@@ -52,10 +52,10 @@ def test_a_host_is_drained_and_waited_for(farm: FakeFarm, tmp_path: Path, capsys
 
 
 def test_a_farm_is_drained_host_by_host(farm: FakeFarm, tmp_path: Path, capsys: Capture) -> None:
-    farm.answers["GET /hosts"] = [(200, {"items": [{"host": "h1"}, {"host": "h2"}], "next_cursor": None})]
+    farm.answers["GET /hosts"] = [listed()]  # none has spoken for itself yet
     for host, name in (("h1", "A"), ("h2", "B")):
         farm.answers[f"POST /hosts/{host}/drain"] = [listed(phone(name, "paused"))]
-    farm.answers["GET /phones"] = [listed(phone("A", "paused"), phone("B", "paused"))]
+    farm.answers["GET /phones"] = [listed(phone("A", "paused"), phone("B", "paused", host="h2"))]
     assert run(at(farm, tmp_path, "drain", "farm", "--json")) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["event"], last["phones"]) == ("quiet", ["A", "B"])
@@ -76,8 +76,7 @@ def test_what_does_not_get_quiet_is_named(farm: FakeFarm) -> None:
 def test_phones_that_were_drained_for_a_restart_are_resumed_and_no_others(farm: FakeFarm, tmp_path: Path) -> None:
     state = StateDir(tmp_path)
     before = listed(phone("A", "busy"), phone("B", "paused"), phone("C", "quarantined"))
-    farm.answers["GET /phones"] = [before, listed(phone("A", "paused"), phone("B", "paused"))]
-    farm.answers["GET /hosts"] = [(200, {"items": [{"host": "h1"}], "next_cursor": None})]
+    farm.answers["GET /phones"] = [before, before, listed(phone("A", "paused"), phone("B", "paused"))]
     farm.answers["POST /hosts/h1/drain"] = [listed(phone("A", "busy", draining=True), phone("B", "paused"))]
     farm.answers["POST /phones/A/resume"] = [(200, phone("A", "checking"))]
     with Farm(farm.url, KEY) as client:
