@@ -8,12 +8,12 @@ from a snapshot; whoever is new does so anyway; for the callback sender timers d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from phonefarm import logs
+from phonefarm import logs, tracing
 from phonefarm.actors.ports import FarmChange, RouterPort, SenderPort
 from phonefarm.actors.waiters import Waiters
 from phonefarm.core.leases import LeaseTerms
@@ -22,7 +22,8 @@ from phonefarm.core.stopwatch import Stopwatch
 from phonefarm.core.tally import Mirror, Tally
 from phonefarm.errors import PhoneFarmError
 from phonefarm.models.clock import Clock, new_id, system_clock
-from phonefarm.models.phone import HostReport
+from phonefarm.models.phone import HostReport, PhoneRow
+from phonefarm.models.session import Job
 from phonefarm.settings import Patience
 from phonefarm.store import progress
 from phonefarm.store.database import Database
@@ -96,6 +97,8 @@ class ManagerCore:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._missed: FarmChange | None = None
+        self._spare: tuple[PhoneRow, ...] = ()
+        self._stirs = 0
         self._to_kick = False
         self._kicks: asyncio.Task[None] | None = None
 
@@ -116,11 +119,25 @@ class ManagerCore:
 
     def _news(self, change: FarmChange) -> None:
         """Tell the router, soon."""
-        self._background(self._tell_news(change))
+        self._background(self._tell_news(change, self._stir()))
 
-    async def _tell_news(self, change: FarmChange) -> None:
+    def _stir(self) -> int:
+        """Something happens of which the router does not know yet: what it said to be spare may not be any more."""
+        self._spare = ()
+        self._stirs += 1
+        return self._stirs
+
+    def _take_spare(self) -> tuple[PhoneRow, ...]:
+        """The phones that were spare when the router last heard everything; nobody else gets them meanwhile."""
+        spare = self._spare
+        self._stir()
+        return spare
+
+    async def _tell_news(self, change: FarmChange, stir: int) -> None:
         try:
-            await self._router.changed(change)
+            spare = await self._router.changed(change)
+            if stir == self._stirs:
+                self._spare = tuple(spare)
         except PhoneFarmError as error:
             log.warning("router.missed_news", error=error, next_step="none: it is told until it hears it")
             catching_up = self._missed is not None
@@ -149,6 +166,12 @@ class ManagerCore:
             self._waiters.wake_all()
             self._news(FarmChange(missed=True))
             self._kick()
+
+    def _note_grants(self, jobs: Sequence[Job], began: int) -> None:
+        """For the figures: granted by a transaction that began at ``began`` (``tracing.now``)."""
+        for job in jobs:
+            self._claimed.start(job.lease.item_id, asyncio.get_running_loop().time())
+            tracing.record("item.claim", parent=job.trace, began=began, **job.ids)
 
     def _kick(self) -> None:
         """Tell the callback sender that something is due: at once, or together with what becomes due in a moment."""

@@ -1,8 +1,8 @@
 """The manager's desk for processes: accepting, reading, waiting for news, cancelling, replaying.
 
 A submission: ask the router where it would run (unless any phone will do), look its key up and commit it in one
-transaction, then tell the router and the callback sender. Nobody is told anything before it is committed; a duplicate
-needs no router.
+transaction, then tell the router and the callback sender. Where the router has called phones spare, that transaction
+also grants what may run at once (ADR 15). Nobody is told anything before it is committed; a duplicate needs no router.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from phonefarm.actors.manager_core import ManagerCore
 from phonefarm.actors.ports import FarmChange
 from phonefarm.core import planning, routing
 from phonefarm.core.metrics import REQUESTS
+from phonefarm.core.planning import plan
 from phonefarm.errors import NotFound, RequestError, Unavailable
-from phonefarm.models.clock import rfc3339
+from phonefarm.models.clock import monotonic_moment, rfc3339
 from phonefarm.models.outbox import nobody_listens
 from phonefarm.models.process import (
     ArtifactFile,
@@ -32,7 +33,7 @@ from phonefarm.models.process import (
     Target,
 )
 from phonefarm.models.reading import ProcessAsked, ProcessRead, idle_items
-from phonefarm.store import accept, attention, cancel, lists, process_views, replay, views
+from phonefarm.store import accept, at_once, attention, cancel, lists, process_views, replay, views
 from phonefarm.store.artifacts import file_path
 
 T = TypeVar("T")
@@ -88,13 +89,18 @@ class ProcessDesk(ManagerCore):
         return await self._db.read(lambda c: accept.refuse(c, refused))
 
     async def _accept(self, asked: Sequence[accept.Planned | accept.Refused]) -> list[SubmitOutcome]:
-        began = tracing.now()
-        outcomes, waiting = await self._db.write(lambda tx: accept.accept(tx, asked, self._new_id))
+        began, moment, spare = tracing.now(), monotonic_moment(), self._take_spare()
+        terms = self._config.terms
+        outcomes, waiting, jobs = await self._db.write(
+            lambda tx: at_once.accept_and_grant(tx, asked, spare, plan=plan, terms=terms, new_id=self._new_id)
+        )
         if tracing.on():
             for submission in (one.submission for one in asked if isinstance(one, accept.Planned)):
                 tracing.record("process.accept", parent=submission.trace, began=began, process=submission.process_id)
-        if waiting:
-            self._news(FarmChange(waiting=tuple(waiting)))
+        if waiting or jobs:
+            self._note_grants(jobs, began)
+            granted = (replace(job, lease=replace(job.lease, asked=moment)) for job in jobs)
+            self._news(FarmChange(waiting=tuple(waiting), granted=tuple(granted)))
             if any(not nobody_listens(one.submission.callback["url"]) for one in asked):
                 self._kick()
         return outcomes

@@ -170,12 +170,14 @@ class ManagerPort(FarmPort, Protocol):
 class FarmChange:
     """News from the manager to the router, after commit.
 
-    ``waiting``: items to place now or later. ``gone``: items that wait no more. ``freed``: phones whose item ended.
+    ``waiting``: items to place now or later. ``granted``: attempts to hand to their phones, granted with no wish of the
+    router's but on phones that it called spare. ``gone``: items that wait no more. ``freed``: phones whose item ended.
     ``cancels``: (phone, item, attempt, order). ``checks``: phones to check again now. ``missed``: other news did not
     arrive, so start from a snapshot again.
     """
 
     waiting: tuple[WaitingItem, ...] = ()
+    granted: tuple[Job, ...] = ()
     gone: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     phones: tuple[PhoneRow, ...] = ()
@@ -189,7 +191,10 @@ class RouterPort(Protocol):
     """Placement. ``resolve`` answers from memory alone, so the manager may wait for it."""
 
     async def resolve(self, targets: Sequence[Target]) -> list[Resolution]: ...
-    async def changed(self, change: FarmChange) -> None: ...
+    async def changed(self, change: FarmChange) -> Sequence[PhoneRow]:
+        """Take note. The answer: some phones that are spare, those first that have rested longest; none while anything
+        waits."""
+
     async def waiting_reasons(self, item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
     async def queue(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         """What waits, in claim order: ids, priority, times in ms and what ``waiting_reasons`` says of each."""

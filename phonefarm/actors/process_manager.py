@@ -79,9 +79,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         jobs, accounts, callbacks = await self._db.write(
             lambda tx: claim.claim(tx, assignments, plan=plan, terms=terms, new_id=self._new_id)
         )
-        for job in jobs:
-            self._claimed.start(job.lease.item_id, asyncio.get_running_loop().time())
-            tracing.record("item.claim", parent=job.trace, began=began, **job.ids)
+        self._note_grants(jobs, began)
         if accounts:
             self._news(FarmChange(accounts=tuple(accounts)))
         if callbacks:

@@ -5,7 +5,8 @@ did not go as expected, and in between through ``changed``. It decides nothing d
 true when the manager grants it. ``resolve`` answers from memory alone, so the manager may wait for it; asking
 the manager for anything happens in one task (``_work``), never inside an answer.
 
-Dispatch is pushed: a change wakes the task, which places, asks for the grant and hands each job to its phone.
+Dispatch is pushed: a change wakes the task, which places, asks for the grant and hands each job to its phone. While
+nothing waits the manager is told which phones are spare, so that it can grant an item as it accepts it (ADR 15).
 The clock only wakes it for items whose time (``not_before``, retry back-off) comes.
 """
 
@@ -33,6 +34,8 @@ log = logs.logger(__name__)
 
 #: At most this many grants are asked for at once, so that one wave does not hold up a later, more urgent item.
 WAVE = 256
+#: How many spare phones the manager is told of.
+SPARE = 16
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 _DAY_MS = 86_400_000
 
@@ -156,7 +159,7 @@ class Router:
 
     # -- news --
 
-    async def changed(self, change: FarmChange) -> None:
+    async def changed(self, change: FarmChange) -> list[PhoneRow]:
         """News from the manager, after commit. While a snapshot is on its way the news is applied after it too."""
         self._changes += 1
         if self._missed is not None:
@@ -167,7 +170,15 @@ class Router:
             self._background(self._cancel(phone_id, item_id, attempt, order))
         for phone_id in change.checks:
             self._background(self._check(phone_id))
+        for job in change.granted:
+            self._background(self._deliver(job))
         self._wake.set()
+        return self._spare()
+
+    def _spare(self) -> list[PhoneRow]:
+        if self._waiting or self._reload or self._missed is not None:
+            return []
+        return placement.spare(self._farm(self._clock()), SPARE)
 
     def _apply(self, change: FarmChange) -> None:
         for row in change.phones:
@@ -181,6 +192,8 @@ class Router:
         for item in change.waiting:
             self._running.pop(item.item_id, None)
             self._waiting.put(item)
+        for job in change.granted:
+            self._granted(job)
 
     async def _cancel(self, phone_id: str, item_id: str, attempt: int, order: CancelOrder) -> None:
         try:
@@ -260,7 +273,9 @@ class Router:
         asked = monotonic_moment()
         jobs = await self._manager.claim(wishes)
         for job in jobs:
-            self._granted(replace(job, lease=replace(job.lease, asked=asked)))
+            asked_job = replace(job, lease=replace(job.lease, asked=asked))
+            self._granted(asked_job)
+            self._background(self._deliver(asked_job))
         if len(jobs) < len(wishes):
             raise Unavailable(f"{len(wishes) - len(jobs)} placements not granted: the manager knows more than we do")
 
@@ -271,7 +286,6 @@ class Router:
         self._running[job.lease.item_id] = Running(
             item_id=job.lease.item_id, attempt=job.lease.attempt, phone_id=job.phone_id, account_id=job.account_id
         )
-        self._background(self._deliver(job))
 
     async def _rest(self) -> None:
         """Until something changes, or the next item's time comes."""

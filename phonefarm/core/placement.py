@@ -50,6 +50,20 @@ def place(waiting: Line, farm: Farm, now: int, *, limit: int | None = None) -> l
     return list(islice(_assign(waiting, free, _FreeAccounts(farm), now), limit)) if free.ids else []
 
 
+def spare(farm: Farm, most: int) -> list[PhoneRow]:
+    """The phones that could take an item now, longest rested first, at most ``most``."""
+    return list(islice(_FreePhones(farm).ids.values(), most))
+
+
+def at_rest(phones: Sequence[PhoneRow]) -> Farm:
+    """A farm of nothing but ``spare`` phones, which keep their order. It knows no account, so what needs one is not
+    placed in it."""
+    return Farm(
+        phones={phone.phone_id: phone for phone in phones},
+        rested={phone.phone_id: number for number, phone in enumerate(phones)},
+    )
+
+
 def _assign(waiting: Line, free: _FreePhones, accounts: _FreeAccounts, now: int) -> Iterator[Assignment]:
     """By the firsts of all runs, the first of these first. A run whose first finds nothing is left: nothing comes
     back in one pass."""

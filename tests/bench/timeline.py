@@ -2,8 +2,9 @@
 
 Two farms of one phone each, profile instant, that send their traces to a receiver here. (e): requests for one
 ``health_check``, one at a time; between the client's send and the first adb command lie the spans of the request, its
-commit, the grant, the attempt. (f): one session of 203 actions; in each action lie the spans of its adb commands, and
-what is between is the farm's. A farm that traces is slower than one that does not, so these are shares and no figures.
+commit with the grant, the handing over, the attempt. (f): one session of 203 actions; in each action lie the spans of
+its adb commands, and what is between is the farm's. A farm that traces is slower than one that does not, so these are
+shares and no figures.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ DISPATCHES, VIDEOS = 50, 200
 MARKS = (
     ("the request is in the application", "HAProxy, Serve, uvicorn"),
     ("its transaction begins", "checks, gathering, the call to the manager"),
-    ("its transaction is over", "the commit of the request"),
-    ("the grant begins", "news to the router, placement, the call to the manager"),
-    ("the grant is over", "the commit of the grant"),
-    ("the attempt begins", "the answer to the router, the call to the phone's actor"),
+    ("its transaction is over", "the commit of the request and of its grant"),
+    ("the router hands the job over", "the news to the router"),
+    ("the attempt begins", "the call to the phone's actor"),
     ("the first action begins", "the session's thread starts; its start is reported beside it"),
     ("the first adb command", "the action's own beginning"),
 )
@@ -46,12 +46,10 @@ def marks(spans: Sequence[Seen]) -> list[int] | None:
     adb = min((span.began for span in spans if span.name.startswith("adb.")), default=None)
     actions = [span.began for span in spans if span.name.startswith("action.")]
     request = next((span for span in spans if span.name.startswith("POST ")), None)
-    accept, claim, attempt = (by_name.get(name) for name in ("process.accept", "item.claim", "item.attempt"))
-    if adb is None or not actions or request is None or accept is None or claim is None or attempt is None:
+    accept, hand, attempt = (by_name.get(name) for name in ("process.accept", "item.dispatch", "item.attempt"))
+    if adb is None or not actions or request is None or accept is None or hand is None or attempt is None:
         return None
-    return [
-        request.began, accept.began, accept.ended, claim.began, claim.ended, attempt.began, min(actions), adb,
-    ]  # fmt: skip
+    return [request.began, accept.began, accept.ended, hand.began, attempt.began, min(actions), adb]
 
 
 def segments(sent: int, at: Sequence[int]) -> list[float]:

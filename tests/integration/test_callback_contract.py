@@ -20,6 +20,7 @@ from phonefarm.actors.ports import FarmChange
 from phonefarm.actors.process_manager import ManagerConfig, ProcessManager
 from phonefarm.callbacks.delivery import CallbackHttp
 from phonefarm.models.outbox import Delivery, DueCallback, DuePage, Place
+from phonefarm.models.phone import PhoneRow
 from phonefarm.models.process import CancelCommand, Resolution, ResolvedItem, Target
 from tests.farmtools import submission
 from tests.unit.callbacks.test_delivery import Behaviour, Receiver, answers, receiving
@@ -43,8 +44,8 @@ class AnyTarget:
     async def resolve(self, targets: Sequence[Target]) -> list[Resolution]:
         return [(ResolvedItem(),) for _ in targets]
 
-    async def changed(self, _change: FarmChange) -> None:
-        return None
+    async def changed(self, _change: FarmChange) -> list[PhoneRow]:
+        return []
 
     async def waiting_reasons(self, _item_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         return {}

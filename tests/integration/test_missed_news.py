@@ -14,7 +14,7 @@ from phonefarm.actors.ports import FarmChange, ManagerPort
 from phonefarm.core.leases import LeaseTerms
 from phonefarm.errors import ActorUnavailable
 from phonefarm.models.outbox import CallbackState, Delivery
-from phonefarm.models.phone import PhoneReport
+from phonefarm.models.phone import PhoneReport, PhoneRow
 from phonefarm.models.process import AccountCommand, CancelCommand, Resolution, Target
 from phonefarm.models.states import CancelStrategy, PhoneState, Routing
 from phonefarm.store.writer import Change
@@ -31,11 +31,11 @@ def lose(farm: LocalFarm, monkeypatch: pytest.MonkeyPatch, times: int) -> list[F
     lost: list[FarmChange] = []
     arrives = farm.router.changed
 
-    async def changed(change: FarmChange) -> None:
+    async def changed(change: FarmChange) -> list[PhoneRow]:
         if len(lost) < times:
             lost.append(change)
             raise ActorUnavailable("lost on the way there")
-        await arrives(change)
+        return await arrives(change)
 
     monkeypatch.setattr(farm.router, "changed", changed)
     return lost
@@ -47,12 +47,29 @@ async def test_a_request_the_router_never_heard_of_is_run(
     async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
         await farm.add_phone("P1")
         await farm.until(lambda: "P1" in farm.router._phones)
+        farm.manager._take_spare()
         lost = lose(farm, monkeypatch, 3)
         order = submission()
         await farm.manager.submit_many([order])
         await farm.status_of(order.process_id, "completed")
         assert len(lost) == 3
         assert any(change.waiting for change in lost), "the request was among what was lost"
+
+
+async def test_a_grant_the_router_never_heard_of_is_run(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager grants by itself where the router called a phone spare; the lease is of an hour."""
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.add_phone("P1")
+        await farm.until(lambda: farm.manager._spare)
+        lost = lose(farm, monkeypatch, 3)
+        order = submission()
+        await farm.manager.submit_many([order])
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["attempts"] == 1
+        assert len(lost) == 3
+        assert any(change.granted for change in lost), "the grant was among what was lost"
 
 
 async def test_a_request_for_any_phone_is_accepted_while_the_router_is_away(

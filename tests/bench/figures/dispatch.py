@@ -5,8 +5,8 @@ phone notes the arrival of the first command. The request is for one ``health_ch
 again; the next one is sent when the process has completed and the phone is available. The peer is FastAPI with
 procrastinate and a worker of its own that listens for jobs: it stops when the job's function is entered.
 
-``parts`` are the steps on the way, each measured alone: a no-op POST over one connection, five calls to a bare actor
-(submit, resolve, changed, claim, run), one commit of one submission by the store, one command of the driver. Their sum
+``parts`` are the steps on the way, each measured alone: a no-op POST over one connection, three calls to a bare actor
+(submit, changed, run), one commit of one submission by the store, one command of the driver. Their sum
 is what nobody who takes these steps one after the other can beat.
 """
 
@@ -41,7 +41,7 @@ from tests.farmtools import submission
 
 OURS, PEER, PARTS = "phonefarm", "FastAPI + procrastinate, worker", "sum of the parts"
 PHONE = "VP000001"
-HOPS = 5
+HOPS = 3
 FARM = Wish(name="dispatch", phones=1, settings={"check_seconds": 3600.0})
 
 

@@ -134,3 +134,64 @@ async def test_a_job_out_of_a_snapshot_says_nothing_of_its_age() -> None:
         assert (await phone.job).lease.asked is None
     finally:
         await router.stop()
+
+
+def phone_row(phone_id: str) -> PhoneRow:
+    return PhoneRow(phone_id=phone_id, host="h", serial="s", state=PhoneState.AVAILABLE)
+
+
+class Idle:
+    """A manager of a farm with two phones and nothing to do, whose snapshots take their time from the second on."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Semaphore(0)
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def snapshot(self) -> QueueSnapshot:
+        phones = (phone_row("P1"), phone_row("P2"))
+        self.asked.release()
+        await self.may_answer.wait()
+        return QueueSnapshot(waiting=(), running=(), phones=phones, accounts=(), undelivered=())
+
+
+async def test_phones_are_spare_while_nothing_waits_and_the_farm_is_known() -> None:
+    manager, phone = Idle(), SlowPhone()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    assert await router.changed(FarmChange()) == [], "it knows nothing yet"
+    await router.start()
+    try:
+        await router._loaded.wait()
+        assert [row.phone_id for row in await router.changed(FarmChange())] == ["P1", "P2"]
+        assert [row.phone_id for row in await router.changed(FarmChange(granted=(JOB,)))] == ["P2"]
+        later = WaitingItem(item_id="x", process_id="p", priority=0, created_at=0, ready_at=2**60)
+        assert await router.changed(FarmChange(waiting=(later,))) == [], "though it may not run yet"
+        spare = await router.changed(FarmChange(gone=("x",), freed=("P1",)))
+        assert [row.phone_id for row in spare] == ["P2", "P1"], "which has just worked"
+        assert await router.changed(FarmChange(missed=True)) == [], "what it knows may be wrong"
+    finally:
+        phone.may_take.set()
+        await router.stop()
+
+
+async def test_a_grant_that_comes_while_the_farm_is_read_anew_is_handed_over_once_and_keeps_its_phone() -> None:
+    """The snapshot may be of before it."""
+    manager, phone = Idle(), SlowPhone()
+    router = Router(manager=manager, phone=lambda _phone_id: phone)  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        await router._loaded.wait()
+        await manager.asked.acquire()
+        manager.may_answer.clear()
+        await router.changed(FarmChange(missed=True))
+        await manager.asked.acquire()
+        await router.changed(FarmChange(granted=(JOB,)))
+        await phone.news.wait()
+        manager.may_answer.set()
+        while not (spare := await router.changed(FarmChange())):
+            await asyncio.sleep(0)
+        assert [row.phone_id for row in spare] == ["P2"]
+        assert phone.asked == [1]
+    finally:
+        phone.may_take.set()
+        await router.stop()

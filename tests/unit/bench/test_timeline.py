@@ -21,7 +21,7 @@ def span(name: str, began: int, ended: int, *, id: str = "", parent: str = "") -
 DISPATCH = [
     span("POST /capability-requests/enqueue", 1, 20),
     span("process.accept", 3, 8),
-    span("item.claim", 10, 14),
+    span("item.claim", 3, 8),
     span("item.dispatch", 14, 15),
     span("item.attempt", 16, 90),
     span("action.health_check", 20, 80),
@@ -33,16 +33,16 @@ DISPATCH = [
 def test_the_steps_of_a_dispatch_follow_each_other_and_sum_up() -> None:
     at = timeline.marks(DISPATCH)
     assert at is not None
-    assert timeline.segments(0, at) == [1.0, 2.0, 5.0, 2.0, 4.0, 2.0, 4.0, 3.0]
+    assert timeline.segments(0, at) == [1.0, 2.0, 5.0, 6.0, 2.0, 4.0, 3.0]
     text = timeline.dispatch_table([(0, at), (0, at)])
-    assert "| its transaction is over | the commit of the request | 5 | 22% |" in text
+    assert "| its transaction is over | the commit of the request and of its grant | 5 | 22% |" in text
     assert "sum, 2 requests | 23 |" in text
 
 
 @pytest.mark.parametrize("gone", range(len(DISPATCH)))
 def test_a_trace_that_is_not_whole_yet_is_none(gone: int) -> None:
     left = [one for place, one in enumerate(DISPATCH) if place != gone]
-    needed = DISPATCH[gone].name not in ("item.dispatch", "adb.exec", "adb.shell")
+    needed = DISPATCH[gone].name not in ("item.claim", "adb.exec", "adb.shell")
     assert (timeline.marks(left) is None) == needed
     assert timeline.marks([one for one in DISPATCH if not one.name.startswith("adb.")]) is None
 

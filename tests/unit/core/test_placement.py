@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phonefarm.core.line import Line, claim_order, effective_priority, queue_order
-from phonefarm.core.placement import Farm, place, why_waiting
+from phonefarm.core.placement import Farm, at_rest, place, spare, why_waiting
 from phonefarm.models.phone import AccountRow, PhoneRow
 from phonefarm.models.queue import WaitingItem
 from phonefarm.models.states import PhoneState, WaitingReason
@@ -54,6 +54,22 @@ def test_higher_priority_first_then_first_come() -> None:
     items = [item("late", created_at=2), item("early", created_at=1), item("urgent", priority=9, created_at=3)]
     assert [i.item_id for i in sorted(items, key=lambda i: claim_order(i, 3))] == ["urgent", "early", "late"]
     assert pairs(*items, on=farm(phone("A"), phone("B"))) == {"urgent": "A", "early": "B"}
+
+
+def test_spare_phones_are_those_that_could_take_an_item_in_the_order_of_their_rest() -> None:
+    phones = [phone("A"), phone("B"), phone("C"), DRAINING, HELD, phone("busy")]
+    here = farm(*phones, busy_phones={"busy"}, rested={"A": 3, "B": 1})
+    assert [p.phone_id for p in spare(here, 9)] == ["C", "B", "A"]
+    assert [p.phone_id for p in spare(here, 2)] == ["C", "B"]
+
+
+def test_what_is_placed_on_spare_phones_is_what_the_whole_farm_would_place() -> None:
+    """But for what needs an account, of which they know nothing."""
+    here = farm(phone("A"), phone("B", PhoneState.AVAILABLE, "g"), rested={"A": 2, "B": 1})
+    items = [item("1", phone_group="g"), item("2", priority=9), item("3", phone_id="A")]
+    assert [pairs(one, on=at_rest(spare(here, 9))) for one in items] == [pairs(one, on=here) for one in items]
+    assert pairs(*items, on=at_rest(spare(here, 9))) == pairs(*items, on=here)
+    assert pairs(item("x", account_id="x"), item("y", account_group="g"), on=at_rest(spare(here, 9))) == {}
 
 
 def test_an_item_rises_while_it_waits_from_when_it_could_have_run() -> None:

@@ -5,7 +5,7 @@ operators' wishes keeps the rules (R1 to R8 of the design notes), on both databa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from phonefarm.core.tally import Tally
 from phonefarm.errors import Conflict
 from phonefarm.models.action import NOT_REPEATABLE, ActionKind
 from phonefarm.models.clock import new_id
-from phonefarm.models.phone import PhoneReport
+from phonefarm.models.phone import PhoneReport, PhoneRow
 from phonefarm.models.process import (
     Accepted,
     CancelCommand,
@@ -38,7 +38,7 @@ from phonefarm.models.process import (
 from phonefarm.models.queue import Assignment
 from phonefarm.models.session import Entry, EntryKind, ErrorInfo, Job, Report
 from phonefarm.models.states import Capability, ItemState, PhoneState, ProcessState
-from phonefarm.store import accept, cancel, claim, operations, progress, rescue, roster, tables
+from phonefarm.store import accept, at_once, cancel, claim, operations, progress, rescue, roster, tables
 from phonefarm.store.engine import Engines, open_engines
 from phonefarm.store.migrate import upgrade
 from phonefarm.store.writer import Tx, Writer, maps
@@ -116,18 +116,46 @@ class Lifecycle(RuleBasedStateMachine):
         life=st.sampled_from([None, 5_000]),
     )
     def submit(self, key: str, body: str, pins: list[str | None], attempts: int, life: int | None) -> str:
-        order = an_order(key, body, Options(max_attempts=attempts, expires_at=life and self.now + life))
+        self._submit(key, body, pins, Options(max_attempts=attempts, expires_at=life and self.now + life), ())
+        return self.keys[key]
+
+    @rule(
+        target=jobs,
+        key=st.sampled_from(["k1", "k2", "k3", "m1", "m2", "m3"]),
+        body=st.sampled_from(["x", "y"]),
+        pins=st.lists(st.sampled_from([None, *PHONES]), min_size=1, max_size=2, unique=True),
+        spare=st.lists(st.sampled_from(PHONES), min_size=1, unique=True),
+    )
+    def submit_where_phones_were_spare(self, key: str, body: str, pins: list[str | None], spare: list[str]) -> Any:
+        """They may not be any more."""
+        before = {row["id"]: row for row in self._rows(sa.select(tables.phones))}
+        jobs = self._submit(key, body, pins, Options(max_attempts=2), spare)
+        for job in jobs:
+            phone = before[job.phone_id]
+            assert (phone["state"], phone["wanted_state"]) == ("available", None)
+            assert job.phone_id in spare
+        return multiple(*jobs)
+
+    def _submit(
+        self, key: str, body: str, pins: Sequence[str | None], options: Options, spare: Sequence[str]
+    ) -> list[Job]:
+        order = an_order(key, body, options)
         total = len(plan(order.capability, order.inputs))
         planned = accept.Planned(submission=order, items=[ResolvedItem(phone_id=p) for p in pins], actions_total=total)
-        outcomes, _ = self.run(lambda tx: accept.accept(tx, [planned], new_id))
+        rows = [PhoneRow(phone_id=p, host="h", serial=p, state=PhoneState.AVAILABLE) for p in spare]
+        outcomes, waiting, jobs = self.run(
+            lambda tx: at_once.accept_and_grant(tx, [planned], rows, plan=plan, terms=TERMS, new_id=new_id)
+        )
         (outcome,) = outcomes
+        new = isinstance(outcome, Accepted) and not outcome.duplicate
+        assert len(waiting) + len(jobs) == (len(pins) if new else 0)
         if isinstance(outcome, Accepted):
             assert outcome.duplicate == (key in self.keys)
             assert self.keys.setdefault(key, outcome.process_id) == outcome.process_id
         else:
             assert isinstance(outcome, Conflict)
             assert outcome.extra["process_id"] == self.keys[key]
-        return self.keys[key]
+        return list(jobs)
 
     @rule(target=jobs, phone=st.sampled_from(PHONES), pick=st.sampled_from([0, 0, 0, 1, 2]))
     def grant(self, phone: str, pick: int) -> Any:
