@@ -2,7 +2,8 @@
 
 Calls that change something run in tasks of their own (``_detached``): a caller that hangs up cancels its wait, not the
 work. News that does not arrive is caught up with: a router that missed some is told so until it hears it, and starts
-from a snapshot; whoever is new does so anyway; for the callback sender timers do the rest.
+from a snapshot; whoever is new does so anyway; for the callback sender timers do the rest. A new manager says so too:
+the one before may have died between a commit and its news.
 """
 
 from __future__ import annotations

@@ -203,3 +203,21 @@ async def test_an_account_whose_caller_hangs_up_is_known_to_the_router(
         await asyncio.gather(caller, return_exceptions=True)
         go_on.set()
         await farm.until(lambda: "late" in farm.router._accounts)
+
+
+@pytest.mark.parametrize("spare", [False, True], ids=["waits", "granted"])
+async def test_what_was_accepted_by_a_manager_that_died_before_it_told_the_router_is_run(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: bool
+) -> None:
+    """The farm is idle, so nothing else makes the router ask."""
+    async with local_farm(db_url, tmp_path, terms=TERMS) as farm:
+        await farm.add_phone("P1")
+        await farm.until(lambda: farm.manager._spare)
+        if not spare:
+            farm.manager._take_spare()
+        monkeypatch.setattr(farm.manager, "_news", lambda _change: None)
+        order = submission()
+        await farm.manager.submit_many([order])
+        await farm.restart_manager()
+        view = await farm.status_of(order.process_id, "completed")
+        assert view["attempts"] == 1
