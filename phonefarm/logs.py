@@ -113,6 +113,11 @@ class BoundedFile(logging.handlers.WatchedFileHandler):
         return self._path.with_name(f"{self._path.name}.{number}")
 
 
+def unforeseen(error: Exception) -> Exception | None:
+    """For ``exc_info``: an error that is not one of ours, whose line should say where it came from."""
+    return None if isinstance(error, PhoneFarmError) else error
+
+
 # -- what a line is made of ----------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from phonefarm.actors.manager_processes import ProcessDesk
 from phonefarm.actors.ports import FarmChange
 from phonefarm.core.metrics import FIRST_COMMAND
 from phonefarm.core.planning import plan
-from phonefarm.errors import PhoneFarmError, RequestError
+from phonefarm.errors import RequestError
 from phonefarm.models.phone import PhoneReport
 from phonefarm.models.process import OperateCommand, Operation, OperationScope
 from phonefarm.models.queue import Assignment, QueueSnapshot
@@ -157,8 +157,9 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
             await asyncio.sleep(seconds)
             try:
                 await work()
-            except PhoneFarmError as error:
-                log.warning("timer.failed", timer=getattr(work, "__name__", "timer"), error=error)
+            except Exception as error:
+                timer = getattr(work, "__name__", "timer")
+                log.warning("timer.failed", timer=timer, error=error, exc_info=logs.unforeseen(error))
 
     async def rescue(self) -> None:
         """Take back expired leases, bury expired items. Timers only rescue; nothing waits for them otherwise."""

@@ -215,8 +215,8 @@ class Router:
             try:
                 await self._once()
                 pause = _FIRST_PAUSE
-            except PhoneFarmError as error:
-                log.warning("placing.paused", seconds=pause, error=error)
+            except Exception as error:
+                log.warning("placing.paused", seconds=pause, error=error, exc_info=logs.unforeseen(error))
                 self._reload = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)

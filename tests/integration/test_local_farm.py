@@ -368,3 +368,18 @@ async def test_nobody_can_cancel_an_item_that_no_caller_wanted_cancelled(db_url:
         phone.gate.set()
         view = await farm.status_of(order.process_id, "completed", "cancelled")
         assert view["status"] == "completed"
+
+
+async def test_a_timer_goes_on_after_a_fault_that_nobody_foresaw(db_url: str, tmp_path: Path) -> None:
+    async with local_farm(db_url, tmp_path) as farm:
+        tries: asyncio.Queue[int] = asyncio.Queue()
+
+        async def work() -> None:
+            tries.put_nowait(1)
+            raise ZeroDivisionError
+
+        timer = asyncio.create_task(farm.manager._repeat(0.0, work))
+        for _ in range(3):
+            await tries.get()
+        timer.cancel()
+        await asyncio.gather(timer, return_exceptions=True)

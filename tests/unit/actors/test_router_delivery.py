@@ -195,3 +195,25 @@ async def test_a_grant_that_comes_while_the_farm_is_read_anew_is_handed_over_onc
     finally:
         phone.may_take.set()
         await router.stop()
+
+
+class Stumbling(Idle):
+    """The first snapshot is no snapshot."""
+
+    async def snapshot(self) -> QueueSnapshot:
+        first, self.first = self.first, False
+        if first:
+            return None  # type: ignore[return-value]
+        return await super().snapshot()
+
+    first = True
+
+
+async def test_a_fault_nobody_foresaw_does_not_end_the_placing() -> None:
+    router = Router(manager=Stumbling(), phone=lambda _phone_id: SlowPhone())  # type: ignore[arg-type, return-value]
+    await router.start()
+    try:
+        await router._loaded.wait()
+        assert await router.ping() == "ok"
+    finally:
+        await router.stop()
