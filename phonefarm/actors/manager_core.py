@@ -137,7 +137,7 @@ class ManagerCore:
     async def _tell_news(self, change: FarmChange, stir: int) -> None:
         try:
             spare = await self._router.changed(change)
-            if stir == self._stirs:
+            if stir == self._stirs and self._missed is None:
                 self._spare = tuple(spare)
         except PhoneFarmError as error:
             log.warning("router.missed_news", error=error, next_step="none: it is told until it hears it")
@@ -146,12 +146,12 @@ class ManagerCore:
             if not catching_up:
                 await self._catch_up()
 
-    async def _catch_up(self) -> None:
-        """Until the router has heard that it missed something. What a snapshot does not hold goes with it."""
-        pause = _FIRST_PAUSE
+    async def _catch_up(self, pause: float = _FIRST_PAUSE) -> None:
+        """Until the router has heard that it missed something. What a snapshot does not hold goes with it. ``pause``:
+        seconds until the first try."""
         while self._missed is not None:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LAST_PAUSE)
+            pause = min(max(pause * 2, _FIRST_PAUSE), _LAST_PAUSE)
             missed = self._missed
             try:
                 await self._router.changed(missed)

@@ -47,7 +47,7 @@ class ProcessManager(ProcessDesk, FarmDesk, OfficeDesk):
         await self._db.open(self._begin)
         log.info("manager.started", epoch=self._db.epoch)
         self._missed = FarmChange(missed=True)  # what the one before committed last, it may have told nobody
-        self._background(self._catch_up())
+        self._background(self._catch_up(0.0))
         self._kick()
         self._background(self._repeat(self._config.rescue_seconds, self.rescue))
         self._background(self._repeat(self._config.rescue_seconds, self.give_up_silent_hosts))

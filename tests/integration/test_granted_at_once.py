@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from phonefarm.actors.ports import FarmChange
+from phonefarm.errors import ActorUnavailable
 from phonefarm.models.phone import PhoneRow
 from phonefarm.models.process import OperateCommand, Operation, OperationScope, Target
 from phonefarm.models.queue import Assignment
@@ -155,3 +156,30 @@ async def test_an_answer_of_before_the_last_news_says_nothing(
         assert farm.manager._spare == ()
         answers[1].set_result([phone])
         await spare(farm, "P1")
+
+
+async def test_a_router_that_missed_something_knows_of_no_spare_phones(
+    db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not know who waits."""
+    async with local_farm(db_url, tmp_path) as farm:
+        await farm.add_phone("P1")
+        await spare(farm, "P1")
+        (phone,) = farm.manager._spare
+        hears = asyncio.Event()
+
+        async def changed(change: FarmChange) -> list[PhoneRow]:
+            if (change.waiting or change.missed) and not hears.is_set():
+                raise ActorUnavailable("lost on the way there")
+            return [phone]
+
+        monkeypatch.setattr(farm.router, "changed", changed)
+        farm.manager._take_spare()
+        await farm.manager.submit_many([submission()])
+        await farm.until(lambda: farm.manager._missed is not None)
+        await farm.manager._tell_news(FarmChange(), farm.manager._stir())
+        assert farm.manager._spare == ()
+        hears.set()
+        await farm.until(lambda: farm.manager._missed is None)
+        await farm.manager._tell_news(FarmChange(), farm.manager._stir())
+        assert list(farm.manager._spare) == [phone]
