@@ -182,4 +182,4 @@ async def test_a_router_that_missed_something_knows_of_no_spare_phones(
         hears.set()
         await farm.until(lambda: farm.manager._missed is None)
         await farm.manager._tell_news(FarmChange(), farm.manager._stir())
-        assert list(farm.manager._spare) == [phone]
+        await spare(farm, "P1")
