@@ -77,6 +77,7 @@ class Story:
         first.started.clear()
         await submit(farm, self.running)
         await asyncio.to_thread(first.started.wait, 30)
+        await farm.status_of(self.running.process_id, "executing")  # its start is told beside its first action
         second = await farm.add_phone("B")
         second.gate.clear()
         await submit(farm, self.once)

@@ -37,6 +37,7 @@ async def running(farm: LocalFarm, device: FakeDevice) -> str:
     order = submission()
     await farm.manager.submit_many([order])
     await asyncio.to_thread(device.started.wait, 20)
+    await farm.status_of(order.process_id, "executing")  # its start is told beside its first action
     return order.process_id
 
 
