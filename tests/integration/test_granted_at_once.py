@@ -39,6 +39,14 @@ async def spare(farm: LocalFarm, *names: str) -> None:
     await farm.until(lambda: {phone.phone_id for phone in farm.manager._spare} == set(names))
 
 
+async def one_spare(farm: LocalFarm) -> PhoneRow:
+    """The only phone of a farm, as the manager was told of it."""
+    await farm.add_phone("P1")
+    await spare(farm, "P1")
+    (phone,) = farm.manager._spare
+    return phone
+
+
 async def events(farm: LocalFarm, process_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await farm.manager.process_events(process_id))["items"]
     return found
@@ -136,9 +144,7 @@ async def test_an_answer_of_before_the_last_news_says_nothing(
 ) -> None:
     """Else what is accepted meanwhile, and waits, could be overtaken by what comes after it."""
     async with local_farm(db_url, tmp_path) as farm:
-        await farm.add_phone("P1")
-        await spare(farm, "P1")
-        (phone,) = farm.manager._spare
+        phone = await one_spare(farm)
         answers: list[asyncio.Future[list[PhoneRow]]] = []
 
         async def changed(_change: FarmChange) -> list[PhoneRow]:
@@ -163,9 +169,7 @@ async def test_a_router_that_missed_something_knows_of_no_spare_phones(
 ) -> None:
     """It does not know who waits."""
     async with local_farm(db_url, tmp_path) as farm:
-        await farm.add_phone("P1")
-        await spare(farm, "P1")
-        (phone,) = farm.manager._spare
+        phone = await one_spare(farm)
         hears = asyncio.Event()
 
         async def changed(change: FarmChange) -> list[PhoneRow]:
